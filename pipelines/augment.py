@@ -1,0 +1,155 @@
+"""Augmentation of a frame pair, its boxes, or its motion: sample once, then apply to each.
+
+One draw serves everything that belongs to a sample, so frames, boxes and motion stay consistent.
+All functions are graph operations: no Python runs per step.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from pipelines.config import AugmentConfig
+from pipelines.schema import MIRRORED_REGIONS
+
+
+class Draw(NamedTuple):
+    """What happens to each of the b samples of a batch."""
+
+    mirror: tf.Tensor  # (b,) bool
+    shift: tf.Tensor  # (b, 2) int32, (down, right) px by which the crop leaves the centre
+    gain: tf.Tensor  # (b,) float32, as all that follow
+    contrast: tf.Tensor
+    tone: tf.Tensor
+    flicker: tf.Tensor
+    noise_seed: tf.Tensor  # (2,) int32
+    motion_gain: tf.Tensor
+    motion_turn: tf.Tensor  # radians
+
+
+def sample(seed: tf.Tensor, batch: int, config: AugmentConfig, image_size: int) -> Draw:
+    """Draws the augmentation of `batch` samples.
+
+    Args:
+        seed: (2,) int32; the same seed gives the same draw.
+        image_size: side of the crop, px: `config.shift` is a share of it.
+    """
+    u = tf.random.stateless_uniform((9, batch), seed, -1.0, 1.0)
+    reach = shift_reach(config, image_size)
+    shift = tf.floor(
+        (u[1:3] + 1.0) * (reach + 0.5)
+    )  # each of the 2 reach + 1 shifts equally likely
+    shift = tf.minimum(tf.cast(shift, tf.int32), 2 * reach) - reach
+    return Draw(
+        mirror=(u[0] + 1.0) / 2.0 < config.mirror,
+        shift=tf.transpose(shift),  # (b, 2)
+        gain=1.0 + config.gain * u[3],
+        contrast=1.0 + config.contrast * u[4],
+        tone=config.tone * u[5],
+        flicker=1.0 + config.flicker * u[6],
+        noise_seed=tf.random.experimental.stateless_fold_in(seed, 1),
+        motion_gain=1.0 + config.motion_gain * u[7],
+        motion_turn=config.motion_turn * 3.14159265 / 180.0 * u[8],
+    )
+
+
+def nothing(batch: int) -> Draw:
+    """The draw that leaves a batch as it is, cut from the centre: evaluation."""
+    one, zero = tf.ones(batch), tf.zeros(batch)
+    shift, seed = tf.zeros((batch, 2), tf.int32), tf.zeros(2, tf.int32)
+    return Draw(zero > 0, shift, one, one, zero, one, seed, one, zero)
+
+
+def shift_reach(config: AugmentConfig, image_size: int) -> int:
+    """The largest shift in whole px: shifting by whole px never blurs the sub-pixel motion."""
+    return round(config.shift * image_size)
+
+
+def apply_to_frames(pair: tf.Tensor, draw: Draw, image_size: int, noise: float = 0.0):
+    """Crops, mirrors and re-exposes the two frames of each sample alike.
+
+    Args:
+        pair: (b, 2, S, S) uint8, onset and apex frame.
+        noise: standard deviation of independent noise in each frame, white = 1.
+    Returns:
+        onset, apex: (b, image_size, image_size, 1) float32 in [0, 1].
+    """
+    margin = (pair.shape[2] - image_size) // 2
+    x = _crop(tf.transpose(pair, (0, 2, 3, 1)), margin + draw.shift, image_size)  # (b, n, n, 2)
+    x = _mirror(x, draw.mirror)
+    a, b, c = _exposure(draw)  # (b, 1, 1, 2) each
+    x = tf.cast(x, tf.float32)
+    x = (c * x + b) * x + a
+    if noise:
+        x += noise * tf.random.stateless_normal(tf.shape(x), draw.noise_seed)
+    x = tf.clip_by_value(x, 0.0, 1.0)
+    return x[..., :1], x[..., 1:]
+
+
+def _exposure(draw: Draw):
+    """Coefficients a + b x + c x² of the draw's whole exposure, for x in 0..255; (b, 1, 1, 2).
+
+    The mid-tone curve x + tone·x·(1 - x) is a gamma to first order, fixes black and white, and
+    costs no power function; contrast, gain and flicker after it are linear.
+    """
+    gain = tf.stack([draw.gain, draw.gain * draw.flicker], 1)  # (b, 2)
+    contrast, tone = draw.contrast[:, None], draw.tone[:, None]  # (b, 1)
+    a = gain * 0.5 * (1.0 - contrast)
+    b = gain * contrast * (1.0 + tone) / 255.0
+    c = gain * contrast * -tone / 255.0**2
+    return [k[:, None, None, :] for k in (a, b, c)]
+
+
+def apply_to_boxes(boxes: tf.Tensor, draw: Draw, frame_size: int, image_size: int) -> tf.Tensor:
+    """Boxes of the S-px frame -> boxes of the crop, clipped to it.
+
+    Args:
+        boxes: (b, 9, 4) float32 y1, x1, y2, x2 as fractions of the S-px frame, in the order of
+            `schema.REGIONS`; a mirrored face's rows change sides as well.
+    Returns:
+        (b, 9, 4) float32, fractions of the crop in [0, 1].
+    """
+    origin = tf.cast((frame_size - image_size) // 2 + draw.shift, tf.float32)  # (b, 2)
+    boxes = (boxes * frame_size - tf.tile(origin, (1, 2))[:, None]) / image_size
+    boxes = tf.clip_by_value(boxes, 0.0, 1.0)
+    y1, x1, y2, x2 = tf.unstack(tf.gather(boxes, MIRRORED_REGIONS, axis=1), axis=-1)
+    mirrored = tf.stack([y1, 1.0 - x2, y2, 1.0 - x1], -1)
+    return tf.where(draw.mirror[:, None, None], mirrored, boxes)
+
+
+def apply_to_motion(motion: tf.Tensor, draw: Draw, image_size: int, reach: int) -> tf.Tensor:
+    """Crops and mirrors motion maps, scales and turns their vectors.
+
+    Args:
+        motion: (b, S, S, c) float32; with c ≥ 2 the channels are dx, dy and scalars such as strain
+            (which a turn of the vectors leaves alone); with c = 1 it is a scalar.
+        reach: largest shift the draw can hold, px. Beyond the margin of S, motion is zero.
+    Returns:
+        (b, image_size, image_size, c) float32.
+    """
+    margin = (motion.shape[1] - image_size) // 2
+    pad = max(0, reach - margin)
+    motion = tf.pad(motion, [(0, 0), (pad, pad), (pad, pad), (0, 0)])
+    x = _crop(motion, margin + pad + draw.shift, image_size)
+    x = _mirror(x, draw.mirror) * draw.motion_gain[:, None, None, None]
+    if x.shape[-1] == 1:
+        return x
+    cos, sin = tf.cos(draw.motion_turn)[:, None, None], tf.sin(draw.motion_turn)[:, None, None]
+    dx = tf.where(draw.mirror[:, None, None], -x[..., 0], x[..., 0])
+    dy = x[..., 1]
+    turned = tf.stack([cos * dx - sin * dy, sin * dx + cos * dy], -1)
+    return tf.concat([turned, x[..., 2:]], -1)
+
+
+def _crop(images, origin, size):
+    """(b, H, W, c) -> (b, size, size, c), each from its own (row, column) `origin`: (b, 2) int32."""
+    depth = images.shape[-1]
+
+    def cut(one):
+        image, corner = one
+        return tf.slice(image, tf.concat([corner, [0]], 0), (size, size, depth))
+
+    return tf.map_fn(cut, (images, origin), fn_output_signature=images.dtype)
+
+
+def _mirror(images, mirror):
+    return tf.where(mirror[:, None, None, None], tf.reverse(images, [2]), images)
