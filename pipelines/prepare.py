@@ -1,0 +1,304 @@
+"""python -m pipelines.prepare: from a copy of a database on disk to aligned TFRecords + manifest.
+
+Clips are read, faces found and aligned in parallel processes; records are written as they come, so
+memory does not grow with the database. Everything is written beside `--out` and renamed at the end:
+a run that is stopped leaves nothing half-written.
+"""
+
+import collections
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import sys
+from typing import Optional
+
+from pipelines import databases, flags, records, schema
+
+MAX_FAILED = 0.05  # of all clips; more than this is not a few bad clips but a wrong or broken copy
+APEX_RULES = ("annotated", "middle", "spotted")
+
+
+@dataclasses.dataclass(frozen=True)
+class PrepareConfig:
+    """Options of the command, and the parameters that the manifest records."""
+
+    dataset: str = flags.option("synthetic", "database to prepare", tuple(databases.DATABASES))
+    data_root: Optional[str] = flags.option(
+        None, "folder of the database's copy (default: $ME_KERAS_DATA)", metavar="DIR"
+    )
+    out: Optional[str] = flags.option(
+        None, "folder to write (default: prepared/<dataset>)", metavar="DIR"
+    )
+    image_size: int = flags.option(128, "side of the aligned face, px")
+    margin: int = flags.option(8, "px kept around it on each side, room for random shifts")
+    max_frames: int = flags.option(32, "frames kept per clip; onset, apex and offset always")
+    apex: str = flags.option(
+        "annotated",
+        "apex frame: the database's label (none where it has none: training then takes the "
+        "middle), the middle of the clip, or spotted from the motion",
+        APEX_RULES,
+    )
+    rigid: bool = flags.option(True, "remove the head's residual rigid motion")
+    jobs: int = flags.option(0, "parallel processes; 0 for one per core")
+    allow_missing: bool = flags.option(False, "go on when over 5 %% of the clips cannot be used")
+
+    def __post_init__(self):
+        for name, least in (("image_size", 32), ("margin", 0), ("max_frames", 3), ("jobs", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"--{name.replace('_', '-')} must be at least {least}")
+
+    @property
+    def folder(self) -> pathlib.Path:
+        return pathlib.Path(self.out or f"prepared/{self.dataset}").expanduser()
+
+    @property
+    def root(self) -> Optional[str]:
+        return self.data_root or os.environ.get("ME_KERAS_DATA") or None
+
+    def parameters(self) -> dict:
+        """What the prepared form depends on, beside the database itself."""
+        if getattr(databases.load(self.dataset), "PRECOMPUTED", False):
+            return {}
+        names = ("image_size", "margin", "max_frames", "apex", "rigid")
+        return {name: getattr(self, name) for name in names}
+
+
+def ensure_prepared(config: PrepareConfig) -> dict:
+    """The manifest of `config.folder`; prepares first if it is missing or no longer current."""
+    if not prepared_is_current(config.folder, config):
+        return prepare(config)
+    return read_manifest(config.folder)
+
+
+def prepared_is_current(out, config: PrepareConfig) -> bool:
+    """Whether `out` holds what `config` would prepare: same parameters, same clips, same files.
+
+    The files are compared by number and size, not by content. Without a data root at all, a
+    prepared folder with the same parameters is taken as it is. Raises DataError as `read` does.
+    """
+    manifest = read_manifest(out)
+    if manifest is None or manifest["dataset"] != config.dataset:
+        return False
+    if manifest["parameters"] != config.parameters():
+        return False
+    if config.root is None:
+        return True
+    clips, skipped = _read_database(config)
+    return manifest["source"] == _source_digest(clips, skipped)
+
+
+def read_manifest(folder) -> Optional[dict]:
+    """manifest.json of a prepared folder; None if there is none or it is of another format."""
+    try:
+        manifest = json.loads((pathlib.Path(folder) / "manifest.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return manifest if manifest.get("format") == records.FORMAT else None
+
+
+def prepare(config: PrepareConfig) -> dict:
+    """Prepares a database and returns the manifest written.
+
+    Raises:
+        DataError: no usable data, over 5 % of the clips failing, or `out` is some other folder.
+    """
+    out = config.folder
+    if out.exists() and read_manifest(out) is None and (not out.is_dir() or any(out.iterdir())):
+        raise schema.DataError(f"{out} exists and is not a prepared folder: choose another --out")
+    clips, skipped = _read_database(config)
+    _check_failed(len(clips), skipped, config)
+    source = _source_digest(clips, skipped)
+    partial = _partial_folder(out)
+    try:
+        writer = records.Writer(partial)
+        for result in _process(clips, config):
+            if isinstance(result, schema.Skipped):
+                skipped.append(result)
+            else:
+                writer.write(result)
+        writer.close()
+        _check_failed(len(writer.entries), skipped, config)
+        manifest = _manifest(config, writer, skipped, source)
+        (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+        _replace(partial, out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return manifest
+
+
+def _read_database(config: PrepareConfig):
+    """The clips of the database and the records of those that cannot be used."""
+    database = databases.load(config.dataset)
+    root = config.root or getattr(database, "DEFAULT_ROOT", None)
+    if root is None:
+        raise schema.DataError(
+            f"--dataset {config.dataset} needs --data-root (or ME_KERAS_DATA). "
+            f"{' '.join(database.HELP.split())} Without it, try --dataset synthetic."
+        )
+    skipped: list[schema.Skipped] = []
+    clips = database.read(pathlib.Path(root), skipped)
+    return clips, skipped
+
+
+def _check_failed(num_usable: int, skipped: list, config: PrepareConfig) -> None:
+    total = num_usable + len(skipped)
+    if num_usable and (config.allow_missing or len(skipped) <= MAX_FAILED * total):
+        return
+    for item in skipped:
+        print(f"skipped {item.key}: {item.reason} ({item.path})", file=sys.stderr)
+    remedy = "repair the copy, or pass --allow-missing" if num_usable else "repair the copy"
+    first = f"; the first: {skipped[0].key}: {skipped[0].reason}" if skipped else ""
+    raise schema.DataError(f"{len(skipped)} of {total} clips cannot be used{first}; {remedy}")
+
+
+def _source_digest(clips, skipped) -> str:
+    """A cheap digest of what is on disk: clips, labels, and the number and sizes of their files."""
+    digest = hashlib.sha256()
+    for clip in clips:
+        sizes = []
+        for path in clip.frames:
+            try:
+                sizes.append(os.stat(path).st_size)
+            except OSError:
+                sizes.append(-1)
+        facts = (clip.key, clip.label, clip.onset, clip.apex, clip.offset, clip.numbers, sizes)
+        digest.update(repr(facts).encode())
+    digest.update(repr([(item.key, item.reason) for item in skipped]).encode())
+    return digest.hexdigest()
+
+
+def _process(clips, config: PrepareConfig):
+    """Yields a Record or a Skipped per clip, in order."""
+    from tqdm import tqdm
+
+    from pipelines import workers
+
+    database = databases.load(config.dataset)
+    # disable=None: silent where the output is not a terminal
+    with tqdm(total=len(clips), desc=f"prepare {config.dataset}", unit="clip", disable=None) as bar:
+        jobs = 1 if getattr(database, "PRECOMPUTED", False) else config.jobs
+        for result in workers.run(_prepare_clip, clips, config, jobs):
+            bar.update()
+            yield result
+
+
+def _prepare_clip(clip: schema.Clip, config: PrepareConfig):
+    """One clip, in a worker process: its Record, or why it is skipped."""
+    database = databases.load(config.dataset)
+    try:
+        if getattr(database, "PRECOMPUTED", False):
+            return records.motion_record(clip, database)
+        return records.frames_record(clip, config)
+    except schema.DataError as error:
+        path = next((p for p in clip.frames if p in str(error)), os.path.dirname(clip.frames[0]))
+        return schema.Skipped(clip.key, path, str(error))
+
+
+def _manifest(config: PrepareConfig, writer: records.Writer, skipped, source: str) -> dict:
+    precomputed = getattr(databases.load(config.dataset), "PRECOMPUTED", False)
+    if precomputed:
+        size = _common_size(writer.entries)
+        image_size, margin = size, 0
+    else:
+        image_size, margin = config.image_size, config.margin
+    return {
+        "format": records.FORMAT,
+        "dataset": config.dataset,
+        "kind": "precomputed" if precomputed else "frames",
+        "parameters": config.parameters(),
+        "source": source,
+        "digest": writer.digest,
+        "versions": _versions(),
+        "frame_size": image_size + 2 * margin,
+        "image_size": image_size,
+        "margin": margin,
+        "classes": list(schema.CLASSES),
+        "regions": list(schema.REGIONS),
+        "clips": writer.entries,
+        "skipped": [dataclasses.asdict(item) for item in skipped],
+    }
+
+
+def _common_size(entries) -> int:
+    shapes = collections.Counter(tuple(entry.pop("shape")) for entry in entries)
+    (height, width), _ = shapes.most_common(1)[0]
+    if len(shapes) > 1 or height != width:
+        sizes = ", ".join(f"{w}x{h} ({n})" for (h, w), n in shapes.items())
+        raise schema.DataError(f"motion images must be square and of one size, found {sizes}")
+    return height
+
+
+def _versions() -> dict:
+    from importlib import metadata
+
+    names = ("numpy", "opencv-contrib-python", "mediapipe", "tensorflow")
+    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _partial_folder(out: pathlib.Path) -> pathlib.Path:
+    """A fresh folder beside `out` to write into; leftovers of killed runs are removed."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for old in out.parent.glob(f".{out.name}.partial-*"):
+        pid = old.name.rpartition("-")[2]
+        if pid.isdigit() and not _is_running(int(pid)):
+            shutil.rmtree(old, ignore_errors=True)
+    partial = out.parent / f".{out.name}.partial-{os.getpid()}"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    return partial
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _replace(partial: pathlib.Path, out: pathlib.Path) -> None:
+    """Puts `partial` in the place of `out`, which is an earlier prepared folder or absent."""
+    if out.exists():
+        old = partial.with_name(partial.name + "-old")
+        out.rename(old)
+        partial.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        partial.rename(out)
+
+
+def main(argv=None) -> int:
+    """Runs the command; returns its exit code: 0, 2 for misuse, 130 when interrupted."""
+    config = flags.parse(PrepareConfig, argv, "python -m pipelines.prepare", __doc__)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded, to write
+    try:
+        manifest = prepare(config)
+    except schema.DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written", file=sys.stderr)
+        return 130
+    for item in manifest["skipped"]:
+        print(f"skipped {item['key']}: {item['reason']} ({item['path']})", file=sys.stderr)
+    subjects = {clip["subject_key"] for clip in manifest["clips"]}
+    print(
+        f"{config.folder}: {len(manifest['clips'])} clips of {len(subjects)} subjects, "
+        f"{len(manifest['skipped'])} skipped"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
