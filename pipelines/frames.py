@@ -22,7 +22,7 @@ def frame_number(name) -> int | None:
 
 
 def list_frames(folder) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The images of a folder and their numbers, in order of number (as text, img100 sorts before img46).
+    """The images of a folder and their numbers, in order of number (img46 before img100).
 
     Files that are not images, hidden files and images without a number are left out.
     Raises DataError if two images spell the same number.

@@ -56,9 +56,7 @@ def frames_record(clip: schema.Clip, config) -> Record:
     from pipelines import align, apex, frames
 
     if not 0 <= clip.onset < clip.offset < len(clip.frames):
-        raise schema.DataError(
-            f"{clip.key}: onset {clip.onset} and offset {clip.offset} do not fit"
-        )
+        raise schema.DataError(f"{clip.key}: onset and offset do not fit its frames")
     if clip.apex is not None and not clip.onset <= clip.apex <= clip.offset:
         raise schema.DataError(f"{clip.key}: apex {clip.apex} lies outside the clip")
     kept = keep_frames(clip, config.max_frames)

@@ -50,7 +50,7 @@ def run(function, items, config, jobs: int = 0):
 
 
 def _start():
-    """In each process: one thread each, since the processes share the cores; Ctrl-C is the parent's."""
+    """In each process: one thread, since they share the cores; Ctrl-C is for the parent."""
     import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
