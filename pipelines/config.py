@@ -7,7 +7,7 @@ from pipelines.flags import option
 
 @dataclasses.dataclass(frozen=True)
 class AugmentConfig:
-    """How a training pair is varied; every value is the half width of a uniform draw around "as it is".
+    """How a training pair is varied: each draw is uniform, up to the value and both ways.
 
     Raises:
         ValueError: a value outside the range its help states.

@@ -94,7 +94,7 @@ def _geometry(prepared):
 
 @functools.lru_cache(maxsize=4)
 def _bank(prepared):
-    """The images of all clips as one tensor, made once and shared by every fold; kept off the GPU."""
+    """The images of all clips as one tensor, made once, shared by all folds, off the GPU."""
     with tf.device("CPU:0"):
         return tf.convert_to_tensor(prepared.frames if prepared.motion is None else prepared.motion)
 

@@ -160,7 +160,7 @@ def _read_records(path, manifest):
 
 
 class _Record(dict):
-    """A parsed tf.train.Example: name -> bytes, int, or float array; `raw` is its serialized form."""
+    """A parsed tf.train.Example: name -> bytes, int, or floats; `raw` is its serialized form."""
 
     raw: bytes
 
