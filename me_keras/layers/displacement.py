@@ -1,0 +1,115 @@
+"""The Displacement Generation Module (DGM): onset and apex in, motion out.
+
+From the paper (CVPR 2023, abstract): it is convolutional, takes the onset and the apex frame, and is
+learned by self-supervision with the recognition. Our choices: the Lucas-Kanade start, the U-Net,
+its sizes, and the bound on the displacement.
+"""
+
+import keras
+import tensorflow as tf
+
+from me_keras.layers.lucas_kanade import box_mean, local_normalize, lucas_kanade
+
+
+@keras.saving.register_keras_serializable(package="me_keras")
+class DisplacementGenerator(keras.layers.Layer):
+    """Displacement from onset to apex, and the features it was read from.
+
+    A Lucas-Kanade estimate at half resolution comes first. A U-Net, working at a quarter of the
+    resolution on all pixels of both frames (space to depth), corrects it. The correction starts
+    at zero and leaves at half resolution (depth to space), which keeps brows and lips sharp at the
+    price of a quarter: most of the arithmetic is in few wide convolutions.
+
+    Args:
+        filters: tuple of ints, channels at 1/4, 1/8, 1/16 … of the resolution.
+        max_displacement: float, pixels; bound of each component, by tanh.
+        iterations: int, Lucas-Kanade rounds; 0 starts from zero displacement.
+
+    Call arguments:
+        inputs: `(onset, apex)`, each `(b, h, w, 1)` float in [0, 1]; h and w divisible by
+            `2 * 2 ** len(filters)`.
+    Returns:
+        dict of `displacement` `(b, h, w, 2)` float32 px `(dx, dy)`, `half` `(b, h/2, w/2, 2)`, the
+        same at half resolution and still in px of the full one, and `features`
+        `(b, h/4, w/4, filters[0])`.
+    Raises:
+        ValueError: if the frame size does not suit the number of levels.
+    """
+
+    def __init__(self, filters=(48, 64, 96), max_displacement=4.0, iterations=2, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = tuple(filters)
+        self.max_displacement = max_displacement
+        self.iterations = iterations
+        self.encoder = [
+            (_conv(n, strides=1 if level == 0 else 2), _conv(n))
+            for level, n in enumerate(self.filters)
+        ]
+        self.decoder = [(_conv(n, kernel_size=1), _conv(n)) for n in self.filters[-2::-1]]
+        self.upsample = keras.layers.UpSampling2D(2, interpolation="nearest")
+        small = keras.initializers.RandomNormal(stddev=1e-3)
+        self.head = keras.layers.Conv2D(8, 3, padding="same", kernel_initializer=small)
+
+    def build(self, input_shape):
+        height, width = input_shape[0][1:3]
+        step = 2 * 2 ** len(self.filters)
+        if height % step or width % step:
+            raise ValueError(
+                f"Frames must be a multiple of {step} px for {len(self.filters)} levels. "
+                f"Received: {height} x {width}"
+            )
+        super().build(input_shape)
+
+    def call(self, inputs):
+        onset, apex = (tf.cast(frame, tf.float32) for frame in inputs)
+        pair = tf.concat([onset, apex], axis=-1)  # (b, h, w, 2)
+        means = local_normalize(tf.nn.avg_pool2d(pair, 2, 2, "VALID"))  # (b, h/2, w/2, 2)
+        first, left = lucas_kanade(means[..., :1], means[..., 1:], self.iterations)
+        first *= 2.0  # pixels of full resolution
+        x = tf.cast(_evidence(pair, first, left), self.compute_dtype)  # (b, h/4, w/4, 44)
+        skips = []
+        for down, refine in self.encoder:
+            x = refine(down(x))  # (b, h/4/2^i, w/4/2^i, filters[i])
+            skips.append(x)
+        for (project, refine), skip in zip(self.decoder, skips[-2::-1]):
+            x = refine(self.upsample(project(x)) + skip)  # (b, h/4/2^i, w/4/2^i, filters[i])
+        correction = tf.nn.depth_to_space(tf.cast(self.head(x), tf.float32), 2)
+        half = (first + correction) / self.max_displacement  # (b, h/2, w/2, 2)
+        half = self.max_displacement * tf.tanh(half)
+        displacement = tf.image.resize(half, tf.shape(onset)[1:3])  # (b, h, w, 2), bilinear
+        return {"displacement": displacement, "half": half, "features": x}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "max_displacement": self.max_displacement,
+            "iterations": self.iterations,
+        }
+
+
+def _evidence(pair, first, left):
+    """What the U-Net sees: every pixel of both frames, the first estimate, what it left.
+
+    Args:
+        pair: `(b, h, w, 2)` onset and apex; first, left: `(b, h/2, w/2, 2)` and `(…, 1)`.
+    Returns:
+        `(b, h/4, w/4, 44)`.
+    """
+    fine = tf.nn.space_to_depth(pair, 4)  # (b, h/4, w/4, 32)
+    centre = tf.reduce_mean(fine, axis=-1, keepdims=True)  # (b, h/4, w/4, 1)
+    fine -= box_mean(centre, 3)
+    fine *= tf.math.rsqrt(box_mean(tf.reduce_mean(fine**2, -1, keepdims=True), 3) + 1e-4)
+    coarse = tf.nn.space_to_depth(tf.concat([first, left], axis=-1), 2)  # (b, h/4, w/4, 12)
+    return tf.concat([fine, coarse], axis=-1)
+
+
+def _conv(filters, kernel_size=3, strides=1):
+    return keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides,
+        padding="same",
+        activation=tf.nn.leaky_relu if kernel_size > 1 else None,
+        kernel_initializer="he_normal",
+    )

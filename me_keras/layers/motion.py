@@ -1,0 +1,66 @@
+"""From a displacement, or any motion map, to what the fusions look at."""
+
+import keras
+import tensorflow as tf
+
+from me_keras.layers.warp import optical_strain
+
+
+@keras.saving.register_keras_serializable(package="me_keras")
+class MotionMaps(keras.layers.Layer):
+    """Splits motion into the sources that are fused: displacement, strain, learned features.
+
+    Args:
+        spacing: float, pixels between two samples of the motion; strain is per pixel.
+        detach: bool; no gradient flows back into the motion.
+
+    Call arguments:
+        motion: `(b, h, w, c)` float. c = 2: displacement, its strain is added; c = 3:
+            displacement and strain; otherwise taken as it is.
+        features: optional `(b, h', w', f)` float.
+    Returns:
+        list of `(b, h, w, c_i)`, one per source; features last, at their own resolution.
+    """
+
+    def __init__(self, spacing=1.0, detach=False, **kwargs):
+        super().__init__(**kwargs)
+        self.spacing = spacing
+        self.detach = detach
+
+    def call(self, motion, features=None):
+        if self.detach:
+            motion = tf.stop_gradient(motion)
+            features = None if features is None else tf.stop_gradient(features)
+        maps = [motion]
+        if motion.shape[-1] == 2:
+            maps = [motion, optical_strain(motion, self.spacing)]
+        elif motion.shape[-1] == 3:
+            maps = [motion[..., :2], motion[..., 2:]]
+        return maps if features is None else [*maps, features]
+
+    def get_config(self):
+        return {**super().get_config(), "spacing": self.spacing, "detach": self.detach}
+
+
+@keras.saving.register_keras_serializable(package="me_keras")
+class RegionStatistics(keras.layers.Layer):
+    """Mean and mean magnitude of each channel over a region: keeps the size of the motion.
+
+    Call arguments:
+        crops: `(b, r, s, s, c)` float.
+    Returns:
+        `(b, r, 2 c)`.
+    """
+
+    def call(self, crops):
+        mean = tf.reduce_mean(crops, axis=(2, 3))  # (b, r, c)
+        magnitude = tf.reduce_mean(tf.abs(crops), axis=(2, 3))  # (b, r, c)
+        return tf.concat([mean, magnitude], axis=-1)  # (b, r, 2 c)
+
+
+@keras.saving.register_keras_serializable(package="me_keras")
+class TokenMean(keras.layers.Layer):
+    """Mean over the tokens: `(b, …, l, c)` to `(b, …, c)`."""
+
+    def call(self, tokens):
+        return tf.reduce_mean(tokens, axis=-2)

@@ -1,0 +1,135 @@
+"""A pre-norm Transformer block with reproducible dropout."""
+
+import keras
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="me_keras")
+class SeededDropout(keras.layers.Layer):
+    """Dropout whose random stream is a weight, so that resetting the weights resets the stream.
+
+    One traced training graph serves all folds: with Keras' own dropout a fold would depend on how
+    many folds ran before it, and a resumed run would differ from an uninterrupted one.
+
+    Args:
+        rate: float in [0, 1), share of what is dropped.
+        per_example: bool; drops the whole example (stochastic depth) instead of single entries.
+        seed: int, tells this layer's stream from those of others.
+    """
+
+    def __init__(self, rate, per_example=False, seed=0, **kwargs):
+        super().__init__(**kwargs)
+        if not 0 <= rate < 1:
+            raise ValueError(f"`rate` must be in [0, 1). Received: rate={rate}")
+        self.rate = rate
+        self.per_example = per_example
+        self.seed = seed
+
+    def build(self, input_shape):
+        self.step = self.add_weight(
+            name="step",
+            shape=(),
+            dtype="int64",
+            initializer="zeros",
+            trainable=False,
+            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+        )
+        super().build(input_shape)
+
+    def call(self, inputs, training=False):
+        if not training or self.rate == 0:
+            return inputs
+        shape = tf.shape(inputs)
+        if self.per_example:
+            shape = tf.concat([shape[:1], tf.ones_like(shape[1:])], axis=0)
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        stream = tf.cast(self.seed * 64 + replica, tf.int64)
+        noise = tf.random.stateless_uniform(shape, seed=tf.stack([self.step, stream]))
+        self.step.assign_add(1)
+        keep = tf.cast(noise >= self.rate, inputs.dtype)
+        return inputs * keep / (1 - self.rate)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "rate": self.rate,
+            "per_example": self.per_example,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable(package="me_keras")
+class TransformerBlock(keras.layers.Layer):
+    """Self-attention and a two-layer perceptron, each behind a LayerNorm and a residual.
+
+    Args:
+        width: int, token width; a multiple of `heads`.
+        heads: int.
+        mlp_ratio: int, hidden width of the perceptron over `width`.
+        dropout: float, on the outputs of both branches.
+        stochastic_depth: float, chance that an example skips a branch in training.
+        seed: int, of the dropout streams.
+
+    Call arguments:
+        tokens: `(b, l, width)` float.
+    Returns:
+        `(b, l, width)`.
+    Raises:
+        ValueError: if `heads` does not divide `width`.
+    Reference: Dosovitskiy et al., 2021, arXiv:2010.11929 (ViT's encoder block).
+    """
+
+    def __init__(
+        self, width, heads=4, mlp_ratio=2, dropout=0.1, stochastic_depth=0.0, seed=0, **kwargs
+    ):
+        super().__init__(**kwargs)
+        if width % heads:
+            raise ValueError(f"`heads` must divide `width`. Received: {heads=}, {width=}")
+        self.width = width
+        self.heads = heads
+        self.mlp_ratio = mlp_ratio
+        self.dropout = dropout
+        self.stochastic_depth = stochastic_depth
+        self.seed = seed
+        self.attention_norm = keras.layers.LayerNormalization(epsilon=1e-6)
+        self.query_key_value = keras.layers.Dense(3 * width)
+        self.attention_output = keras.layers.Dense(width)
+        self.mlp_norm = keras.layers.LayerNormalization(epsilon=1e-6)
+        self.mlp_hidden = keras.layers.Dense(mlp_ratio * width, activation="gelu")
+        self.mlp_output = keras.layers.Dense(width)
+        self.drops = [SeededDropout(dropout, seed=4 * seed + i) for i in range(2)]
+        self.skips = [
+            SeededDropout(stochastic_depth, per_example=True, seed=4 * seed + 2 + i)
+            for i in range(2)
+        ]
+
+    def call(self, tokens, training=False):
+        attended = self.attention_output(self._attend(self.attention_norm(tokens)))
+        tokens += self.skips[0](self.drops[0](attended, training=training), training=training)
+        hidden = self.mlp_output(self.mlp_hidden(self.mlp_norm(tokens)))  # (b, l, width)
+        return tokens + self.skips[1](self.drops[1](hidden, training=training), training=training)
+
+    def _attend(self, tokens):
+        values, weights = self._values_and_weights(tokens)
+        mixed = tf.transpose(tf.matmul(weights, values), (0, 2, 1, 3))  # (b, l, heads, d)
+        return tf.reshape(mixed, (-1, tokens.shape[1], self.width))  # (b, l, width)
+
+    def _values_and_weights(self, tokens):
+        depth = self.width // self.heads
+        split = tf.reshape(
+            self.query_key_value(tokens), (-1, tokens.shape[1], 3, self.heads, depth)
+        )
+        query, key, value = tf.unstack(tf.transpose(split, (2, 0, 3, 1, 4)))  # (b, heads, l, d)
+        logits = tf.matmul(query * depth**-0.5, key, transpose_b=True)  # (b, heads, l, l)
+        return value, tf.nn.softmax(logits)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "width": self.width,
+            "heads": self.heads,
+            "mlp_ratio": self.mlp_ratio,
+            "dropout": self.dropout,
+            "stochastic_depth": self.stochastic_depth,
+            "seed": self.seed,
+        }

@@ -1,0 +1,116 @@
+"""What teaches the displacement generator without labels, and the recognition with them.
+
+The paper names self-supervision by the frames themselves; which losses is our choice. All take
+`(y_true, y_pred)` so that `compile` attaches them to the model's outputs by name: `warped` is
+compared with the onset, `displacement` is smoothed along the onset's edges.
+"""
+
+import keras
+import tensorflow as tf
+
+from me_keras.layers.lucas_kanade import box_mean, local_normalize
+from me_keras.layers.warp import dense_warp, spatial_gradient
+
+BORDER = 3  # samples at the image border, where the warp may look outside, are not compared
+
+
+def charbonnier(x, epsilon=1e-3):
+    """sqrt(x^2 + epsilon^2): an L1 that is smooth at zero."""
+    return tf.sqrt(tf.square(x) + epsilon**2)
+
+
+@keras.saving.register_keras_serializable(package="me_keras")
+def photometric(onset, warped):
+    """Robust brightness difference, blind to flicker, relative to the local contrast.
+
+    The local mean of the difference is removed: 200 fps lamps flicker and shadows move. Dividing
+    by the contrast makes smooth cheeks count as much as brows. Compared at half resolution,
+    where sensor noise is half as large.
+
+    Args:
+        onset, warped: `(b, h, w, 1)` float in [0, 1].
+    Returns:
+        `(b,)` float32, in units of local contrast.
+    """
+    difference = _half(warped - onset)  # (b, h/2, w/2, 1)
+    difference -= box_mean(difference, 9)
+    reference = _half(onset)
+    contrast = tf.sqrt(box_mean(tf.square(reference - box_mean(reference, 9)), 9))
+    return _mean_inside(charbonnier(difference / (contrast + 0.02), 0.05))
+
+
+@keras.saving.register_keras_serializable(package="me_keras")
+def census(onset, warped):
+    """Soft census difference over 5 x 5 neighbours: compares order, not brightness.
+
+    Args and returns as `photometric`, at half resolution too. Reference: Meister et al., 2018
+    (UnFlow); Jonschkowski et al., 2020 (UFlow). Deviation: 5 x 5, and a floor of two grey levels.
+    """
+    first, second = (_census_transform(_half(image)) for image in (onset, warped))
+    distance = tf.square(first - second)  # (b, h/2, w/2, 25)
+    distance = tf.reduce_sum(distance / (0.1 + distance), axis=-1, keepdims=True)
+    return _mean_inside(tf.pow(distance + 0.01, 0.4))
+
+
+def _census_transform(image, size=5):
+    patches = tf.image.extract_patches(
+        255.0 * image, [1, size, size, 1], [1, 1, 1, 1], [1, 1, 1, 1], "SAME"
+    )  # (b, h, w, size^2)
+    difference = patches - 255.0 * image
+    return difference * tf.math.rsqrt(4.0 + tf.square(difference))
+
+
+@keras.saving.register_keras_serializable(package="me_keras")
+def structure(onset, warped):
+    """1 - structure term of SSIM over 7 x 7 windows, halved: blind to light and contrast.
+
+    Args and returns as `photometric`, at half resolution too; in [0, 1]. Reference: Wang et al.,
+    2004.
+    """
+    first, second = (local_normalize(_half(image), 7) for image in (onset, warped))
+    return _mean_inside(0.5 * (1.0 - box_mean(first * second, 7)))
+
+
+@keras.saving.register_keras_serializable(package="me_keras")
+def smoothness(onset, displacement, edge=20.0):
+    """First-order smoothness of the displacement at half resolution, relaxed at onset's edges.
+
+    Args:
+        onset: `(b, h, w, 1)` float in [0, 1].
+        displacement: `(b, h, w, 2)` float, pixels.
+        edge: float, per unit of brightness; optical-flow work uses 150 for streets, which would
+            free brows and lips from any smoothness.
+    Returns:
+        `(b,)` float32, pixels per two pixels.
+    """
+    image_gradients = spatial_gradient(_half(onset))
+    field_gradients = spatial_gradient(_half(displacement))
+    total = 0.0
+    for image_gradient, field_gradient in zip(image_gradients, field_gradients):
+        weight = tf.exp(-edge * tf.abs(image_gradient))  # (b, h/2, w/2, 1)
+        total += tf.reduce_mean(weight * charbonnier(field_gradient, 1e-2), axis=(1, 2, 3))
+    return 0.5 * total
+
+
+def forward_backward(forward, backward):
+    """Where a point does not come back to itself.
+
+    Args:
+        forward, backward: `(b, h, w, 2)` float, pixels, displacements of onset -> apex and back.
+    Returns:
+        `(b,)` float32, pixels.
+    """
+    round_trip = forward + dense_warp(backward, forward)  # (b, h, w, 2)
+    return _mean_inside(charbonnier(round_trip, 1e-2))
+
+
+def _half(image):
+    return tf.nn.avg_pool2d(image, 2, 2, "VALID")  # (b, h/2, w/2, c)
+
+
+def _mean_inside(field):
+    inside = field[:, BORDER:-BORDER, BORDER:-BORDER]
+    return tf.reduce_mean(inside, axis=(1, 2, 3))  # (b,)
+
+
+RECONSTRUCTION = {"photometric": photometric, "census": census, "structure": structure}

@@ -1,0 +1,126 @@
+"""FRL-DGT: displacement generation, then local, global and full-face Transformer fusion.
+
+From the paper (Zhai et al., CVPR 2023): a convolutional displacement generator learned by
+self-supervision together with the recognition; local and global fusion on action-unit regions,
+full-face fusion; linear fusion before attention. Our choices: all sizes, the nine regions, what
+exactly each fusion is given, and the head.
+"""
+
+import keras
+
+from me_keras.layers.displacement import DisplacementGenerator
+from me_keras.layers.fusion import FusionTransformer, Patches
+from me_keras.layers.motion import MotionMaps, RegionStatistics, TokenMean
+from me_keras.layers.regions import RegionCrop
+from me_keras.layers.transformer import SeededDropout
+from me_keras.layers.warp import DenseWarp
+
+
+def frl_dgt(
+    image_size=128,
+    num_classes=3,
+    motion_channels=0,
+    num_regions=9,
+    filters=(48, 64, 96),
+    max_displacement=4.0,
+    width=64,
+    heads=4,
+    depth=1,
+    crop_size=12,
+    patch_size=4,
+    dropout=0.1,
+    stochastic_depth=0.0,
+    fusion_order="before",
+    local_fusion=True,
+    global_fusion=True,
+    face_fusion=True,
+    detach_motion=False,
+):
+    """Builds the model.
+
+    Args:
+        image_size: int S, side of the frames or motion maps, pixels.
+        num_classes: int k.
+        motion_channels: int c; 0 learns the motion from two frames with the displacement
+            generator, otherwise motion maps of c channels are the input (an ablation, or
+            databases that are only published as flow images).
+        num_regions: int r, action-unit regions.
+        filters, max_displacement: as `DisplacementGenerator`.
+        width, heads, depth, dropout, stochastic_depth: as `FusionTransformer`, for all three.
+        crop_size, patch_size: ints, samples; side of a region's crop and of its patches. The
+            face is cut into patches of the same size at the resolution of a 28..64 px map.
+        fusion_order: "before" or "after" attention.
+        local_fusion, global_fusion, face_fusion: bool, ablation switches. Without local fusion a
+            region is its statistics; without global fusion the face is told the regions' mean.
+        detach_motion: bool; keeps the recognition's gradient out of the displacement generator.
+    Returns:
+        `keras.Model`. Inputs: dict of `onset`, `apex` `(b, S, S, 1)` float32 in [0, 1] (or
+        `motion` `(b, S, S, c)`), and `regions` `(b, r, 4)`. Outputs: dict of `logits` `(b, k)`
+        float32 and, with a displacement generator, `displacement` `(b, S, S, 2)` px and
+        `warped` `(b, S, S, 1)`, the apex warped back onto the onset.
+    """
+    regions = keras.Input((num_regions, 4), name="regions")
+    if motion_channels:
+        motion = keras.Input((image_size, image_size, motion_channels), name="motion")
+        inputs, outputs = {"motion": motion, "regions": regions}, {}
+        stride = max(image_size // 64, 1)
+        if stride > 1:
+            motion = keras.layers.AveragePooling2D(stride)(motion)
+        maps = MotionMaps(stride, name="motion_maps")(motion)
+    else:
+        inputs, outputs, generated = _displacement(image_size, filters, max_displacement)
+        inputs["regions"] = regions
+        split = MotionMaps(2, detach_motion, name="motion_maps")
+        maps = split(generated["half"], generated["features"])
+
+    def fuse(name, sources, seed):
+        return FusionTransformer(
+            width, depth, fusion_order, heads, 2, dropout, stochastic_depth, seed, name=name
+        )(sources)
+
+    crops = [RegionCrop(crop_size)((m, regions)) for m in maps]  # (b, r, s, s, c_i) each
+    summary = [RegionStatistics()(crop) for crop in crops]  # (b, r, 2 c_i) each
+    if local_fusion:
+        tokens = fuse("local_fusion", [Patches(patch_size)(crop) for crop in crops], seed=1)
+        summary = [TokenMean()(tokens), *summary]  # (b, r, width), statistics
+    if global_fusion:
+        summary = [fuse("global_fusion", summary, seed=2)]  # (b, r, width)
+    summary = joined([TokenMean()(s) for s in summary])  # (b, n)
+    if face_fusion:
+        patches = [Patches(_face_patch(m.shape[1]))(m) for m in maps]  # (b, l, p p c_i) each
+        regional = keras.layers.RepeatVector(patches[0].shape[1])(summary)  # (b, l, n)
+        face = TokenMean()(fuse("face_fusion", [*patches, regional], seed=3))  # (b, width)
+        summary = joined([face, summary])
+
+    summary = SeededDropout(dropout, seed=1000, name="head_dropout")(summary)
+    outputs["logits"] = keras.layers.Dense(num_classes, dtype="float32", name="logits")(summary)
+    return keras.Model(inputs, outputs, name="frl_dgt")
+
+
+def displacement_model(image_size=128, filters=(48, 64, 96), max_displacement=4.0):
+    """The displacement generator alone: frames in, `displacement` and `warped` out."""
+    inputs, outputs, _ = _displacement(image_size, filters, max_displacement)
+    return keras.Model(inputs, outputs, name="displacement_model")
+
+
+def _displacement(image_size, filters, max_displacement):
+    onset = keras.Input((image_size, image_size, 1), name="onset")
+    apex = keras.Input((image_size, image_size, 1), name="apex")
+    generator = DisplacementGenerator(filters, max_displacement, name="displacement_generator")
+    generated = generator((onset, apex))
+    displacement = keras.layers.Activation("linear", dtype="float32", name="displacement")(
+        generated["displacement"]
+    )
+    warped = DenseWarp(name="warped")((apex, displacement))
+    outputs = {"displacement": displacement, "warped": warped}
+    return {"onset": onset, "apex": apex}, outputs, generated
+
+
+def joined(tensors):
+    """Concatenates on channels; one tensor is itself (Keras cannot reload a `Concatenate` of 1)."""
+    return keras.layers.Concatenate()(tensors) if len(tensors) > 1 else tensors[0]
+
+
+def _face_patch(map_size):
+    """Side of a whole-face patch: at most 8 x 8 patches, each dividing the map."""
+    return next(p for p in range(-(-map_size // 8), map_size + 1) if map_size % p == 0)

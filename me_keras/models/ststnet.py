@@ -1,0 +1,52 @@
+"""STSTNet, the baseline: three shallow convolution streams on a flow image.
+
+Liong et al., 2019, arXiv:1902.03634: streams of 3, 5 and 8 filters on u, v and strain at
+28 x 28. Deviation: other map sizes are averaged down to 28 x 28, and `regions` is accepted and
+ignored, so that it runs in the same protocol.
+"""
+
+import keras
+import tensorflow as tf
+
+from me_keras.layers.motion import MotionMaps
+from me_keras.layers.transformer import SeededDropout
+from me_keras.models.frl_dgt import joined
+
+SIZE = 28
+
+
+def ststnet(
+    image_size=28, num_classes=3, motion_channels=3, num_regions=9, filters=(3, 5, 8), dropout=0.5
+):
+    """Builds the model.
+
+    Args:
+        image_size: int S, side of the motion maps, pixels.
+        num_classes: int k.
+        motion_channels: int c >= 1; see `MotionMaps` (a flow of 2 channels gets its strain).
+        num_regions: int r of the ignored input.
+        filters: ints, one stream each.
+        dropout: float, before the classifier.
+    Returns:
+        `keras.Model`: dict of `motion` `(b, S, S, c)` and `regions` in, dict of `logits` out.
+    Raises:
+        ValueError: if there is no motion map to look at.
+    """
+    if motion_channels < 1:
+        raise ValueError("ststnet needs motion maps: choose a `motion` other than 'dgm'")
+    motion = keras.Input((image_size, image_size, motion_channels), name="motion")
+    regions = keras.Input((num_regions, 4), name="regions")
+    x = joined(MotionMaps()(motion))  # (b, S, S, 1 or 3)
+    if image_size != SIZE:
+        x = keras.layers.Resizing(SIZE, SIZE)(x)
+    streams = []
+    for count in filters:
+        stream = keras.layers.Conv2D(count, 3, padding="same", activation="relu")(x)
+        stream = keras.layers.BatchNormalization()(stream)
+        stream = keras.layers.ZeroPadding2D(1)(stream)
+        streams.append(keras.layers.MaxPooling2D(3, 3)(stream))  # (b, 10, 10, count)
+    x = keras.layers.Concatenate()(streams)  # (b, 10, 10, 16)
+    x = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(x))  # (b, 400)
+    x = SeededDropout(dropout, name="head_dropout")(x)
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    return keras.Model({"motion": motion, "regions": regions}, {"logits": logits}, name="ststnet")
