@@ -4,6 +4,7 @@ One draw serves everything that belongs to a sample, so frames, boxes and motion
 All functions are graph operations: no Python runs per step.
 """
 
+import math
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -21,7 +22,6 @@ class Draw(NamedTuple):
     contrast: tf.Tensor
     tone: tf.Tensor
     flicker: tf.Tensor
-    noise_seed: tf.Tensor  # (2,) int32
     motion_gain: tf.Tensor
     motion_turn: tf.Tensor  # radians
 
@@ -30,33 +30,25 @@ def sample(seed: tf.Tensor, batch: int, config: AugmentConfig, image_size: int) 
     """Draws the augmentation of `batch` samples.
 
     Args:
-        seed: (2,) int32; the same seed gives the same draw.
+        seed: (2,) integers; the same seed gives the same draw.
         image_size: side of the crop, px: `config.shift` is a share of it.
     """
-    u = tf.random.stateless_uniform((9, batch), seed, -1.0, 1.0)
     reach = shift_reach(config, image_size)
-    shift = tf.floor(
-        (u[1:3] + 1.0) * (reach + 0.5)
-    )  # each of the 2 reach + 1 shifts equally likely
-    shift = tf.minimum(tf.cast(shift, tf.int32), 2 * reach) - reach
-    return Draw(
-        mirror=(u[0] + 1.0) / 2.0 < config.mirror,
-        shift=tf.transpose(shift),  # (b, 2)
-        gain=1.0 + config.gain * u[3],
-        contrast=1.0 + config.contrast * u[4],
-        tone=config.tone * u[5],
-        flicker=1.0 + config.flicker * u[6],
-        noise_seed=tf.random.experimental.stateless_fold_in(seed, 1),
-        motion_gain=1.0 + config.motion_gain * u[7],
-        motion_turn=config.motion_turn * 3.14159265 / 180.0 * u[8],
-    )
+    # Rounded, the first two rows are whole numbers in [-reach, reach], each equally likely.
+    spread = [reach + 0.499, reach + 0.499, config.gain, config.contrast, config.tone]
+    spread += [config.flicker, config.motion_gain, math.radians(config.motion_turn), 0.5]
+    middle = [0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.5]
+    u = tf.random.stateless_uniform((9, batch), seed, -1.0, 1.0)
+    u = u * tf.constant(spread)[:, None] + tf.constant(middle)[:, None]
+    down, right, *values, chance = tf.unstack(u)
+    shift = tf.cast(tf.round(tf.stack([down, right], 1)), tf.int32)
+    return Draw(chance < config.mirror, shift, *values)
 
 
 def nothing(batch: int) -> Draw:
     """The draw that leaves a batch as it is, cut from the centre: evaluation."""
     one, zero = tf.ones(batch), tf.zeros(batch)
-    shift, seed = tf.zeros((batch, 2), tf.int32), tf.zeros(2, tf.int32)
-    return Draw(zero > 0, shift, one, one, zero, one, seed, one, zero)
+    return Draw(zero > one, tf.zeros((batch, 2), tf.int32), one, one, zero, one, one, zero)
 
 
 def shift_reach(config: AugmentConfig, image_size: int) -> int:
@@ -64,12 +56,11 @@ def shift_reach(config: AugmentConfig, image_size: int) -> int:
     return round(config.shift * image_size)
 
 
-def apply_to_frames(pair: tf.Tensor, draw: Draw, image_size: int, noise: float = 0.0):
+def apply_to_frames(pair: tf.Tensor, draw: Draw, image_size: int):
     """Crops, mirrors and re-exposes the two frames of each sample alike.
 
     Args:
         pair: (b, 2, S, S) uint8, onset and apex frame.
-        noise: standard deviation of independent noise in each frame, white = 1.
     Returns:
         onset, apex: (b, image_size, image_size, 1) float32 in [0, 1].
     """
@@ -79,10 +70,14 @@ def apply_to_frames(pair: tf.Tensor, draw: Draw, image_size: int, noise: float =
     x = _mirror(tf.cast(x, tf.float32), tf.repeat(draw.mirror, 2))
     a, b, c = _exposure(draw)  # (2b, 1, 1, 1) each
     x = (c * x + b) * x + a
-    if noise:
-        x += noise * tf.random.stateless_normal(tf.shape(x), draw.noise_seed)
     x = tf.clip_by_value(x, 0.0, 1.0)
     return tf.unstack(tf.reshape(x, (-1, 2, image_size, image_size, 1)), axis=1)
+
+
+def add_noise(frames: tf.Tensor, seed: tf.Tensor, deviation: float) -> tf.Tensor:
+    """Adds independent normal noise to frames in [0, 1], float32, and clips them to it."""
+    noise = tf.random.stateless_normal(tf.shape(frames), seed, stddev=deviation)
+    return tf.clip_by_value(frames + noise, 0.0, 1.0)
 
 
 def _exposure(draw: Draw):
@@ -91,12 +86,13 @@ def _exposure(draw: Draw):
     The mid-tone curve x + tone·x·(1 - x) is a gamma to first order, fixes black and white, and
     costs no power function; contrast, gain and flicker after it are linear.
     """
+    slope = draw.contrast / 255.0
+    a = 0.5 - 0.5 * draw.contrast
+    b = slope + slope * draw.tone
+    c = slope * draw.tone / -255.0
     gain = tf.stack([draw.gain, draw.gain * draw.flicker], 1)  # (b, 2)
-    contrast, tone = draw.contrast[:, None], draw.tone[:, None]  # (b, 1)
-    a = gain * 0.5 * (1.0 - contrast)
-    b = gain * contrast * (1.0 + tone) / 255.0
-    c = gain * contrast * -tone / 255.0**2
-    return [tf.reshape(k, (-1, 1, 1, 1)) for k in (a, b, c)]
+    both = tf.stack([a, b, c])[:, :, None] * gain  # (3, b, 2)
+    return tf.unstack(tf.reshape(both, (3, -1, 1, 1, 1)))
 
 
 def apply_to_boxes(boxes: tf.Tensor, draw: Draw, frame_size: int, image_size: int) -> tf.Tensor:
@@ -108,8 +104,8 @@ def apply_to_boxes(boxes: tf.Tensor, draw: Draw, frame_size: int, image_size: in
     Returns:
         (b, 9, 4) float32, fractions of the crop in [0, 1].
     """
-    origin = tf.cast((frame_size - image_size) // 2 + draw.shift, tf.float32)  # (b, 2)
-    boxes = (boxes * frame_size - tf.tile(origin, (1, 2))[:, None]) / image_size
+    origin = tf.cast((frame_size - image_size) // 2 + draw.shift, tf.float32) / image_size
+    boxes = boxes * (frame_size / image_size) - tf.tile(origin, (1, 2))[:, None]  # (b, 9, 4)
     boxes = tf.clip_by_value(boxes, 0.0, 1.0)
     y1, x1, y2, x2 = tf.unstack(tf.gather(boxes, MIRRORED_REGIONS, axis=1), axis=-1)
     mirrored = tf.stack([y1, 1.0 - x2, y2, 1.0 - x1], -1)

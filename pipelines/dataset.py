@@ -8,6 +8,7 @@ index is computed from it, so a clip left out cannot be reached.
 from __future__ import annotations
 
 import functools
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -17,8 +18,6 @@ from pipelines.config import DatasetConfig
 from pipelines.prepared import Prepared, open_prepared
 
 __all__ = ["DatasetConfig", "Prepared", "make_eval", "make_pairs", "make_train", "open_prepared"]
-
-_fold_in = tf.random.experimental.stateless_fold_in
 
 
 def make_train(prepared: Prepared, rows, config: DatasetConfig, seed: int) -> tf.data.Dataset:
@@ -33,7 +32,7 @@ def make_train(prepared: Prepared, rows, config: DatasetConfig, seed: int) -> tf
     Raises:
         ValueError: no rows.
     """
-    return _endless(prepared, rows, config, seed, "train")
+    return _endless(prepared, rows, config, seed, _training_pair)
 
 
 def make_pairs(prepared: Prepared, rows, config: DatasetConfig, seed: int) -> tf.data.Dataset:
@@ -44,7 +43,7 @@ def make_pairs(prepared: Prepared, rows, config: DatasetConfig, seed: int) -> tf
     """
     if prepared.motion is not None:
         raise ValueError("pairs need frames; this database holds motion")
-    return _endless(prepared, rows, config, seed, "any")
+    return _endless(prepared, rows, config, seed, _any_pair)
 
 
 def make_eval(prepared: Prepared, rows, config: DatasetConfig) -> tf.data.Dataset:
@@ -56,13 +55,12 @@ def make_eval(prepared: Prepared, rows, config: DatasetConfig) -> tf.data.Datase
         Elements (inputs as `make_train`'s, {"row": (b,) int32}): "row" is the clip's index in
         `prepared`, -1 where the last batch is padded to its full size.
     """
-    table, load = _table(prepared, rows), _loader(config_of(config), *_geometry(prepared), "eval")
-    size = config.batch_size
-    places = np.arange(-(-len(table["row"]) // size) * size, dtype=np.int32)
-    places[len(table["row"]) :] = -1
-    bank, seed = _bank(prepared), tf.zeros(2, tf.int32)
-    dataset = tf.data.Dataset.from_tensor_slices(places.reshape(-1, size))
-    return dataset.map(lambda place: load(bank, table, seed, place)).prefetch(2)
+    size, rows = config.batch_size, _checked(prepared, rows)
+    padded = np.full(-(-len(rows) // size) * size, -1, np.int32)
+    padded[: len(rows)] = rows
+    build = _evaluation(config_of(config), *_geometry(prepared))
+    with tf.device("CPU:0"):
+        return build(_bank(prepared), *_tables(prepared, padded))
 
 
 def config_of(config) -> DatasetConfig:
@@ -71,25 +69,30 @@ def config_of(config) -> DatasetConfig:
     return DatasetConfig(**{name: getattr(config, name) for name in names})
 
 
-def _endless(prepared, rows, config, seed, mode):
-    table = _table(prepared, rows)
-    load = _loader(config_of(config), *_geometry(prepared), mode)
-    bank, upto = _bank(prepared), _quota(table["label"].numpy(), config.balance)
-    seed = tf.constant([seed, 0], tf.int32)
+def _endless(prepared, rows, config, seed, draw_pair):
+    rows = _checked(prepared, rows)
+    build = _training(config_of(config), *_geometry(prepared), draw_pair)
+    quota = _quota(prepared.labels[rows], config.balance)
+    with tf.device("CPU:0"):
+        return build(_bank(prepared), *_tables(prepared, rows), quota, tf.constant(seed, tf.int64))
 
-    def epoch(number):
-        return _epoch(table["label"], upto, _fold_in(_fold_in(seed, 1), number))
 
-    def batch(number, places):
-        return load(bank, table, _fold_in(_fold_in(seed, 2), number), places)
-
-    dataset = tf.data.Dataset.range(2**62).map(epoch).unbatch()
-    dataset = dataset.batch(config.batch_size, drop_remainder=True).enumerate()
-    return dataset.map(batch, num_parallel_calls=2, deterministic=True).prefetch(2)
+def _checked(prepared, rows):
+    rows = np.asarray(rows, np.int32)
+    if not len(rows):
+        raise ValueError("no rows: a dataset needs at least one clip")
+    if rows.min() < 0 or rows.max() >= len(prepared):
+        raise ValueError(f"rows must lie in 0..{len(prepared) - 1}, got {rows.min()}..{rows.max()}")
+    return rows
 
 
 def _geometry(prepared):
-    return prepared.frame_size, prepared.image_size, prepared.maps_per_clip
+    bank = _bank(prepared)
+    return (
+        tf.TensorSpec([None, *bank.shape[1:]], bank.dtype),
+        prepared.image_size,
+        prepared.maps_per_clip,
+    )
 
 
 @functools.lru_cache(maxsize=4)
@@ -99,23 +102,24 @@ def _bank(prepared):
         return tf.convert_to_tensor(prepared.frames if prepared.motion is None else prepared.motion)
 
 
-def _table(prepared, rows):
-    """What is known of the clips `rows`, as tensors of m entries: all a dataset may look at."""
-    rows = np.asarray(rows, np.int32)
-    if not len(rows):
-        raise ValueError("no rows: a dataset needs at least one clip")
-    columns = {
-        "row": np.arange(len(prepared), dtype=np.int32),
-        "first": prepared.first,
-        "onset": prepared.onset,
-        "apex": prepared.apex,
-        "offset": prepared.offset,
-        "frames": prepared.num_frames,
-        "label": prepared.labels,
-        "regions": prepared.regions,
-    }
-    with tf.device("CPU:0"):
-        return {name: tf.constant(column[rows]) for name, column in columns.items()}
+class _Clips(NamedTuple):
+    """What is known of some clips, (m,) int32 each: all that a dataset may look at."""
+
+    row: tf.Tensor
+    first: tf.Tensor
+    onset: tf.Tensor
+    apex: tf.Tensor
+    offset: tf.Tensor
+    num_frames: tf.Tensor
+    labels: tf.Tensor
+
+
+def _tables(prepared, rows):
+    """(m, 7) int32 of `_Clips` and (m, 9, 4) regions of the clips `rows`; -1 stands for padding."""
+    columns = [getattr(prepared, name) for name in _Clips._fields[1:]]
+    table = np.stack([np.arange(len(prepared)), *columns], 1).astype(np.int32)[rows]
+    table[:, 0] = rows
+    return tf.constant(table), tf.constant(prepared.regions[rows])
 
 
 def _quota(labels, balance):
@@ -131,73 +135,96 @@ def _quota(labels, balance):
     return tf.constant(upto * (len(labels) / upto[-1]))  # (m,) float64, ends at m
 
 
-def _epoch(labels, upto, seed):
+# A fold's tables enter a dataset as arguments of a traced function, so that folds share its graph.
+_TABLES = (tf.TensorSpec([None, 7], tf.int32), tf.TensorSpec([None, 9, 4], tf.float32))
+
+
+@functools.lru_cache(maxsize=32)
+def _evaluation(config, bank_spec, image_size, maps_per_clip):
+    """The function (bank, table, regions) -> finite dataset of evaluation pairs."""
+    size = config.batch_size
+
+    @tf.function(input_signature=(bank_spec, *_TABLES))
+    def build(bank, table, regions):
+        def load(table, regions):
+            clips = _Clips(*tf.unstack(table, axis=1))
+            if bank.dtype == tf.uint8:
+                which = clips.first[:, None] + tf.stack([clips.onset, clips.apex], 1)
+            else:
+                which = tf.maximum(clips.row, 0) * maps_per_clip
+            draw = augment.nothing(size)
+            return _inputs(bank, which, regions, draw, image_size, 0), {"row": clips.row}
+
+        dataset = tf.data.Dataset.from_tensor_slices((table, regions))
+        dataset = dataset.batch(size, drop_remainder=True)
+        return dataset.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+    return build
+
+
+@functools.lru_cache(maxsize=32)
+def _training(config, bank_spec, image_size, maps_per_clip, draw_pair):
+    """The function (bank, table, regions, quota, seed) -> endless dataset of random pairs."""
+    size, reach = config.batch_size, augment.shift_reach(config, image_size)
+    quota_and_seed = tf.TensorSpec([None], tf.float64), tf.TensorSpec([], tf.int64)
+
+    @tf.function(input_signature=(bank_spec, *_TABLES, *quota_and_seed))
+    def build(bank, table, regions, quota, seed):
+        def stream(number, at):  # independent random streams: 8 per seed, a state per step
+            return tf.stack([8 * seed + number, at])
+
+        def load(step, places):
+            clips = _Clips(*tf.unstack(tf.gather(table, places), axis=1))
+            u = tf.random.stateless_uniform((2, size), stream(2, step))
+            if bank.dtype == tf.uint8:
+                which = clips.first[:, None] + draw_pair(clips, u, config)
+            else:
+                which = clips.row * maps_per_clip + tf.cast(u[0] * maps_per_clip, tf.int32)
+            draw = augment.sample(stream(3, step), size, config, image_size)
+            inputs = _inputs(bank, which, tf.gather(regions, places), draw, image_size, reach)
+            if config.noise and "onset" in inputs:
+                frames = tf.stack([inputs["onset"], inputs["apex"]])
+                frames = augment.add_noise(frames, stream(4, step), config.noise)
+                inputs["onset"], inputs["apex"] = tf.unstack(frames)
+            return inputs, {"label": clips.labels}
+
+        dataset = tf.data.Dataset.range(2**62)
+        dataset = dataset.map(lambda number: _epoch(table[:, -1], quota, stream(0, number)))
+        dataset = dataset.unbatch().batch(size, drop_remainder=True).enumerate()
+        return dataset.map(load, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+    return build
+
+
+def _inputs(bank, which, regions, draw, image_size, reach):
+    """What the model sees of the images `which` of the bank: (b, 2) frame pairs or (b,) maps."""
+    images = tf.gather(bank, which)
+    boxes = augment.apply_to_boxes(regions, draw, bank.shape[1], image_size)
+    if bank.dtype == tf.uint8:
+        onset, apex = augment.apply_to_frames(images, draw, image_size)
+        return {"onset": onset, "apex": apex, "regions": boxes}
+    motion = augment.apply_to_motion(tf.cast(images, tf.float32), draw, image_size, reach)
+    return {"motion": motion, "regions": boxes}
+
+
+def _epoch(labels, quota, seed):
     """Places of an epoch's m clips, shuffled: systematic resampling keeps class counts near exact.
 
     Each clip comes floor or ceil of its quota times: without balancing, exactly once.
     """
-    u = tf.random.stateless_uniform((upto.shape[0] + 1,), seed)
-    by_class = tf.argsort(tf.cast(labels, tf.float32) + 0.99 * u[1:])  # random within a class
-    points = tf.cast(u[0], tf.float64) + tf.range(upto.shape[0], dtype=tf.float64)
-    picks = tf.searchsorted(upto, points, side="right")
-    picks = tf.minimum(picks, upto.shape[0] - 1)
-    return tf.random.experimental.stateless_shuffle(tf.gather(by_class, picks), _fold_in(seed, 1))
+    count = tf.size(labels)
+    u = tf.random.stateless_uniform((2, count), seed)
+    by_class = tf.argsort(tf.cast(labels, tf.float32) + 0.99 * u[0])  # random within a class
+    points = tf.cast(u[1, 0], tf.float64) + tf.range(tf.cast(count, tf.float64))
+    picks = tf.minimum(tf.searchsorted(quota, points, side="right"), count - 1)
+    return tf.random.experimental.stateless_shuffle(tf.gather(by_class, picks), seed + [1, 0])
 
 
-@functools.lru_cache(maxsize=16)
-def _loader(config, frame_size, image_size, maps_per_clip, mode):
-    """The traced function (bank, table, seed, places) -> element; one trace serves all folds."""
-    size = config.batch_size
-
-    @tf.function(reduce_retracing=True)
-    def load(bank, table, seed, places):
-        clips = {name: tf.gather(column, tf.maximum(places, 0)) for name, column in table.items()}
-        evaluate = mode == "eval"
-        if evaluate:
-            draw = augment.nothing(size)
-        else:
-            draw = augment.sample(_fold_in(seed, 0), size, config, image_size)
-        boxes = augment.apply_to_boxes(clips["regions"], draw, frame_size, image_size)
-        inputs = {"regions": boxes}
-        if bank.dtype == tf.uint8:
-            pair = _PAIRS[mode](
-                clips, tf.random.stateless_uniform((2, size), _fold_in(seed, 1)), config
-            )
-            pair = tf.gather(bank, clips["first"][:, None] + pair)  # (b, 2, S, S)
-            noise = 0.0 if evaluate else config.noise
-            onset, apex = augment.apply_to_frames(pair, draw, image_size, noise)
-            inputs |= {"onset": onset, "apex": apex}
-        else:
-            inputs["motion"] = _motion(
-                bank, clips, draw, maps_per_clip, seed, mode, config, image_size
-            )
-        if evaluate:
-            return inputs, {"row": tf.where(places < 0, -1, clips["row"])}
-        return inputs, {"label": clips["label"]}
-
-    return load
-
-
-def _motion(bank, clips, draw, maps_per_clip, seed, mode, config, image_size):
-    which = tf.zeros_like(clips["row"])
-    if mode == "train":
-        which = tf.random.stateless_uniform(
-            which.shape, _fold_in(seed, 1), 0, maps_per_clip, tf.int32
-        )
-    motion = tf.cast(tf.gather(bank, clips["row"] * maps_per_clip + which), tf.float32)
-    reach = 0 if mode == "eval" else augment.shift_reach(config, image_size)
-    return augment.apply_to_motion(motion, draw, image_size, reach)
-
-
-# Each draws frames (b, 2) of the clips, first < second except in "any"; u: (2, b) in [0, 1).
-
-
-def _evaluation_pair(clips, u, config):
-    return tf.stack([clips["onset"], clips["apex"]], 1)
+# Draws of two frames (b, 2) of each clip, as indices into the clip; u: (2, b) in [0, 1).
 
 
 def _training_pair(clips, u, config):
-    onset, apex, offset = (tf.cast(clips[name], tf.float32) for name in ("onset", "apex", "offset"))
+    onset, apex, offset = tf.unstack(tf.cast(tf.stack(clips[2:5]), tf.float32))
     rise, decay = apex - onset, tf.maximum(offset - apex, 0.0)
     first = tf.floor(onset + u[0] * (config.onset_jitter * rise + 1.0))
     low, high = apex - config.apex_jitter * rise, apex + config.apex_jitter * decay
@@ -207,11 +234,8 @@ def _training_pair(clips, u, config):
 
 
 def _any_pair(clips, u, config):
-    count = tf.cast(clips["frames"], tf.float32)
+    count = tf.cast(clips.num_frames, tf.float32)
     first = tf.minimum(tf.floor(u[0] * count), count - 1.0)
     second = tf.minimum(tf.floor(u[1] * (count - 1.0)), count - 2.0)
     second += tf.cast(second >= first, tf.float32)  # any frame but the first, equally likely
     return tf.cast(tf.stack([first, second], 1), tf.int32)
-
-
-_PAIRS = {"eval": _evaluation_pair, "train": _training_pair, "any": _any_pair}
