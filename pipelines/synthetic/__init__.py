@@ -1,0 +1,1 @@
+"""Renders an embedded micro-expression database: faces, action units, exact displacement."""

@@ -1,0 +1,36 @@
+"""python -m pipelines.synthetic: renders a synthetic micro-expression database."""
+
+import dataclasses
+import sys
+from typing import Optional
+
+from pipelines import flags, schema
+from pipelines.synthetic import write
+
+
+@dataclasses.dataclass(frozen=True)
+class Command(write.SynthesisConfig):
+    """The flags of the command."""
+
+    out: str = flags.option("synthetic", "folder to make; replaced if it is a synthetic database")
+    workers: Optional[int] = flags.option(None, "processes (default: one per core)")
+
+
+def main(argv=None):
+    """Runs the command; returns its exit code."""
+    command = flags.parse(
+        Command, argv, "python -m pipelines.synthetic", "Renders a synthetic database, with ground truth."
+    )
+    values = dataclasses.asdict(command)
+    out, workers = values.pop("out"), values.pop("workers")
+    try:
+        write.generate(out, write.SynthesisConfig(**values), workers)
+    except schema.DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{out}: {command.num_subjects * command.clips_per_class * 3} clips of {command.num_subjects} subjects")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

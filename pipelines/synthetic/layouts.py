@@ -1,0 +1,92 @@
+"""Where the real databases keep a frame: file names and annotation sheets, as distributed."""
+
+import pathlib
+
+import pandas as pd
+
+SMIC_FOLDERS = ("negative", "positive", "surprise")
+SMIC_TOKENS = ("ne", "po", "sur")
+SMIC_LAYOUTS = ("raw", "cropped", "long")
+# The clips of SMIC-HS that SMIC-HS-E keeps inside another long clip, or not at all.
+SMIC_HELD = {
+    "s3_ne_03": "s3_ne_02",
+    "s4_ne_05": "s4_ne_04",
+    "s4_ne_06": "s4_ne_04",
+    "s9_sur_02": "s9_sur_01",
+}
+SMIC_E_SHEET = "SMIC-HS-E_annotation.xlsx"
+CASME2_SHEET = "CASME2-coding-20140508.xlsx"
+
+
+def smic_clip(name):
+    """The database's unpadded spelling of a clip: "s01_ne_01" -> "s1_ne_01"."""
+    subject, rest = name.split("_", 1)
+    return f"s{int(subject[1:])}_{rest}"
+
+
+def smic_frame(layout, clip, label, number):
+    """Path of one frame of SMIC-HS below the database's root.
+
+    Args:
+        layout: "raw", "cropped" or "long".
+        clip: "s01_ne_01".
+        label: 0, 1 or 2.
+        number: of the frame in the recording.
+    """
+    name = smic_clip(clip)
+    subject = int(name[1:].split("_")[0])
+    if layout == "long":
+        folder = SMIC_HELD.get(name, name)
+        return pathlib.PurePath("HS_long", "SMIC-HS-E", f"s{subject:02d}", folder, f"image{number:06d}.jpg")
+    root, prefix = ("SMIC_all_raw", "image") if layout == "raw" else ("SMIC_all_cropped", "reg_image")
+    folder = pathlib.PurePath(root, "HS", f"s{subject}", "micro", SMIC_FOLDERS[label], name)
+    return folder / f"{prefix}{number:06d}.bmp"
+
+
+def smic_e_annotation(clips):
+    """The sheet `HS` of SMIC-HS-E, a row per long clip.
+
+    Args:
+        clips: (clip name, label, first frame number, last frame number) each.
+    """
+    rows = {}
+    for name, label, onset, offset in sorted(clips, key=lambda c: smic_clip(c[0]) in SMIC_HELD):
+        name = smic_clip(name)
+        long_clip = SMIC_HELD.get(name, name)
+        row = rows.setdefault(long_clip, {"Subject": int(name[1:].split("_")[0])})
+        row.setdefault("Filename", long_clip)
+        held = "" if "OnsetF" not in row else "2" if "Onset2F" not in row else "3"
+        row |= {f"Onset{held}F": onset, f"Offset{held}F": offset}
+        row["FirstF"] = min(onset, row.get("FirstF", onset))
+        row["LastF"] = max(offset, row.get("LastF", offset))
+        row[f"TotalMF{held or 1}"] = offset - onset + 1
+        row["Emotion"] = SMIC_FOLDERS[label]
+    columns = "Subject Filename OnsetF OffsetF Onset2F Offset2F Onset3F Offset3F FirstF LastF"
+    columns = columns.split() + ["TotalMF1", "TotalMF2", "TotalMF3", "TotalVL", "Emotion"]
+    table = pd.DataFrame(list(rows.values())).reindex(columns=columns)
+    return table.assign(TotalVL=table.LastF - table.FirstF + 1)
+
+
+def casme2_frame(subject, clip, number):
+    """Path of one frame of CASME2_RAW_selected below the database's root."""
+    return pathlib.PurePath("CASME2_RAW_selected", subject, clip, f"img{number}.jpg")
+
+
+def casme2_annotation(clips):
+    """CASME II's coding sheet, its two blank columns included.
+
+    Args:
+        clips: (subject, clip, onset, apex, offset, action units, emotion) each; `subject` is "sub01".
+    """
+    names = ["Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame"]
+    table = pd.DataFrame(clips, columns=[*names, "Action Units", "Estimated Emotion"])
+    table["Subject"] = table["Subject"].str.slice(3)
+    table.insert(2, "Unnamed: 2", None)
+    table.insert(6, "Unnamed: 6", None)
+    return table
+
+
+def write_sheet(table, path, sheet):
+    """Writes `table` to an .xlsx whose blank columns have blank headers, as the databases' have."""
+    headers = ["" if str(name).startswith("Unnamed") else name for name in table.columns]
+    table.to_excel(path, sheet_name=sheet, index=False, header=headers)
