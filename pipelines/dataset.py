@@ -60,7 +60,7 @@ def make_eval(prepared: Prepared, rows, config: DatasetConfig) -> tf.data.Datase
     padded[: len(rows)] = rows
     build = _evaluation(config_of(config), *_geometry(prepared))
     with tf.device("CPU:0"):
-        return build(_bank(prepared), *_tables(prepared, padded))
+        return build(prepared.bank, *_tables(prepared, padded))
 
 
 def config_of(config) -> DatasetConfig:
@@ -74,7 +74,7 @@ def _endless(prepared, rows, config, seed, draw_pair):
     build = _training(config_of(config), *_geometry(prepared), draw_pair)
     quota = _quota(prepared.labels[rows], config.balance)
     with tf.device("CPU:0"):
-        return build(_bank(prepared), *_tables(prepared, rows), quota, tf.constant(seed, tf.int64))
+        return build(prepared.bank, *_tables(prepared, rows), quota, tf.constant(seed, tf.int64))
 
 
 def _checked(prepared, rows):
@@ -87,19 +87,8 @@ def _checked(prepared, rows):
 
 
 def _geometry(prepared):
-    bank = _bank(prepared)
-    return (
-        tf.TensorSpec([None, *bank.shape[1:]], bank.dtype),
-        prepared.image_size,
-        prepared.maps_per_clip,
-    )
-
-
-@functools.lru_cache(maxsize=4)
-def _bank(prepared):
-    """The images of all clips as one tensor, made once, shared by all folds, off the GPU."""
-    with tf.device("CPU:0"):
-        return tf.convert_to_tensor(prepared.frames if prepared.motion is None else prepared.motion)
+    spec = tf.TensorSpec([None, *prepared.bank.shape[1:]], prepared.bank.dtype)
+    return spec, prepared.image_size, prepared.maps_per_clip
 
 
 class _Clips(NamedTuple):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
 
 import numpy as np
 
+from pipelines.records import FORMAT
 from pipelines.schema import REGIONS, DataError
 
-FORMAT = 1
+_ALIGNMENT = 64  # bytes, of every tensor
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,7 +30,7 @@ class Prepared:
         frames: (sum of num_frames, S, S) uint8, clip after clip; empty for precomputed motion.
         first: (n,) row of `frames` where each clip starts.
         onset, apex, offset: (n,) indices into the clip. `apex` is the annotated (or spotted) one
-            that the record holds, else the middle of onset and offset.
+            that the record holds, else the frame nearest to the middle between onset and offset.
         num_frames, labels: (n,) int32.
         regions: (n, 9, 4) float32 y1, x1, y2, x2, fractions of the S-px image.
         keys, subject_keys, datasets: (n,) str.
@@ -60,6 +62,21 @@ class Prepared:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @functools.cached_property
+    def bank(self):
+        """The images (frames or motion) as one tensor off the GPU, made once for all folds.
+
+        It shares the array's memory: a large database must not lie in memory twice.
+        """
+        import tensorflow as tf
+
+        images = self.frames if self.motion is None else self.motion
+        if images.ctypes.data % _ALIGNMENT:
+            copy = aligned_empty(images.shape, images.dtype)
+            copy[:] = images
+            images = copy
+        return tf.experimental.dlpack.from_dlpack(images.__dlpack__())
+
     @property
     def table(self) -> dict[str, np.ndarray]:
         """Columns that go beside a prediction: key, subject_key, dataset, label."""
@@ -69,6 +86,14 @@ class Prepared:
             "dataset": self.datasets,
             "label": self.labels,
         }
+
+
+def aligned_empty(shape, dtype) -> np.ndarray:
+    """As `np.empty`, placed so that TensorFlow can use the memory without a copy."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def open_prepared(path) -> Prepared:
@@ -111,8 +136,10 @@ def _read_records(path, manifest):
     clips, size, kind = manifest["clips"], manifest["frame_size"], manifest["kind"]
     counts = np.array([c["num_frames"] if kind == "frames" else 0 for c in clips], np.int32)
     first = np.cumsum(counts) - counts
-    frames = np.empty((counts.sum(), size, size), np.uint8)
-    motion = np.empty((len(clips), size, size, 3), np.float32) if kind == "precomputed" else None
+    frames = aligned_empty((counts.sum(), size, size), np.uint8)
+    motion = None
+    if kind == "precomputed":
+        motion = aligned_empty((len(clips), size, size, 3), np.float32)
     regions = np.empty((len(clips), len(REGIONS), 4), np.float32)
     columns = {
         name: np.empty(len(clips), np.int32) for name in ("onset", "apex", "offset", "label")
@@ -120,12 +147,10 @@ def _read_records(path, manifest):
     hasher = hashlib.sha256()
     for i, record in enumerate(_records(path, clips)):
         hasher.update(record.raw)
-        if record["key"].decode() != clips[i]["key"]:
-            raise DataError(
-                f"{path}: record {i} is {record['key']!r}, not {clips[i]['key']!r}; {_REMEDY}"
-            )
         for name, column in columns.items():
             column[i] = record[name]
+        if (record["key"].decode(), record["label"]) != (clips[i]["key"], clips[i]["label"]):
+            raise DataError(f"{path}: record {i} is not {clips[i]['key']} as listed; {_REMEDY}")
         regions[i] = record["regions"].reshape(-1, 4)
         if motion is None:
             part = frames[first[i] : first[i] + counts[i]]
@@ -134,9 +159,8 @@ def _read_records(path, manifest):
             motion[i] = _array(path, record, "motion", np.float32, motion[i].shape)
     if hasher.hexdigest() != manifest["digest"]:
         raise DataError(f"{path}: records differ from the manifest's digest; {_REMEDY}")
-    middle = (columns["onset"] + columns["offset"]) // 2
-    # An apex on the onset would pair a frame with itself: no motion to see.
-    apex = np.where(columns["apex"] > columns["onset"], columns["apex"], middle)
+    if kind == "frames":
+        columns["apex"] = np.array([_apex(path, clip) for clip in clips], np.int32)
     return Prepared(
         path=str(path),
         kind=kind,
@@ -147,7 +171,7 @@ def _read_records(path, manifest):
         frames=frames,
         first=first.astype(np.int32),
         onset=columns["onset"],
-        apex=np.maximum(apex, columns["onset"] + 1).astype(np.int32),
+        apex=columns["apex"],
         offset=columns["offset"],
         num_frames=counts,
         labels=columns["label"],
@@ -157,6 +181,19 @@ def _read_records(path, manifest):
         datasets=np.array([c["dataset"] for c in clips]),
         motion=motion,
     )
+
+
+def _apex(path, clip):
+    """Index of the evaluation pair's second frame."""
+    onset, apex, offset = clip["onset"], clip["apex"], clip["offset"]
+    if not 0 <= onset < offset < clip["num_frames"] or (apex or 0) > offset:
+        raise DataError(f"{path}: {clip['key']}: onset, apex, offset do not fit; {_REMEDY}")
+    # An apex on the onset would pair a frame with itself: no motion to see.
+    if apex is not None and apex > onset:
+        return apex
+    numbers = np.array(clip["numbers"])
+    middle = (numbers[onset] + numbers[offset]) / 2
+    return onset + 1 + int(np.argmin(np.abs(numbers[onset + 1 : offset + 1] - middle)))
 
 
 class _Record(dict):
