@@ -1,0 +1,220 @@
+"""Brings faces to one place and size: one similarity transform per clip, then the head held still.
+
+The transform comes from the onset frame's landmarks and serves every frame, since the jitter of
+detecting each frame anew (about 0.5 px) is as large as a micro-expression. What the head moves
+after the onset is estimated from the pixels (`rigid.py`) and taken out. Both are composed, so that
+each frame is resampled once. All of it is our own choice (E); the paper says nothing of alignment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+
+import cv2
+import numpy as np
+
+from pipelines import frames as frame_files
+from pipelines import landmarks as face_landmarks
+from pipelines import rigid as rigid_motion
+from pipelines import schema
+
+EYE_DISTANCE = 0.40  # between the eyes' centres, as a fraction of image_size
+EYE_LEVEL = 0.22  # of the eyes' centres below the top of the central square, likewise
+
+# Where landmarks that expressions hardly move lie on an average face: x to the right and y down
+# from the midpoint of the eyes' centres, in eye distances, after MediaPipe's canonical face.
+STABLE = {
+    33: (-0.705, -0.006),  # eye corners: the subject's right,
+    133: (-0.295, 0.006),
+    362: (0.295, 0.006),  # and left
+    263: (0.705, -0.006),
+    168: (0.0, -0.103),  # bridge of the nose, downwards
+    6: (0.0, 0.024),
+    197: (0.0, 0.142),
+    195: (0.0, 0.248),
+    98: (-0.223, 0.688),  # base of the nose
+    2: (0.0, 0.748),
+    327: (0.223, 0.688),
+}
+
+# Landmarks that each region must hold, and the room around them in eye distances: (x, y).
+_EXTENT = {
+    "brow_right": ((70, 63, 105, 66, 107, 46, 55), (0.10, 0.12)),
+    "brow_left": ((300, 293, 334, 296, 336, 276, 285), (0.10, 0.12)),
+    "glabella": ((107, 336, 55, 285, 9, 168), (0.08, 0.10)),
+    "eye_right": ((33, 133, 159, 145), (0.14, 0.16)),
+    "eye_left": ((263, 362, 386, 374), (0.14, 0.16)),
+    "nose": ((6, 98, 327, 129, 358, 2), (0.10, 0.06)),
+    "mouth_right": ((61, 50, 0, 17), (0.08, 0.10)),  # the corner, and the cheek above it
+    "mouth_left": ((291, 280, 0, 17), (0.08, 0.10)),
+    "chin": ((61, 291, 0, 152), (0.06, 0.04)),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Aligned:
+    """An aligned clip.
+
+    Attributes:
+        frames: (t, S, S, 1) uint8.
+        landmarks: (478, 2) float32 px of the aligned onset frame.
+        matrix: (2, 3) float64, original px of the onset frame -> aligned px, for points (x, y).
+        matrices: (t, 2, 3) float64, the same for each frame, the head's motion included.
+    """
+
+    frames: np.ndarray
+    landmarks: np.ndarray
+    matrix: np.ndarray
+    matrices: np.ndarray
+
+
+def align_clip(
+    images: typing.Iterable[np.ndarray],
+    onset: int = 0,
+    image_size: int = 128,
+    margin: int = 8,
+    rigid: bool = True,
+    landmarks: np.ndarray | None = None,
+    name: str = "the onset frame",
+) -> Aligned:
+    """Aligns the frames of one clip.
+
+    Args:
+        images: t frames (h, w, 3) uint8 RGB, in time order; read one by one and not kept.
+        onset: index of the onset frame, where the face is detected.
+        image_size, margin: the face fills the central `image_size` px; S = image_size + 2 margin.
+        rigid: whether to take the head's motion after the onset out.
+        landmarks: (478, 2) px of the onset frame, if they are known; else they are detected.
+        name: what an error message calls the onset frame, its path for instance.
+    Raises:
+        NoFace (a DataError): no face on the onset frame.
+    """
+    images = iter(images)
+    before = [next(images) for _ in range(onset)]
+    first = next(images)
+    if landmarks is None:
+        landmarks = face_landmarks.detect_steadily(first, name)
+    matrix = face_matrix(landmarks, image_size, margin)
+    size = image_size + 2 * margin
+    template = warp(first, matrix, size)
+    motion = rigid_motion.RigidMotion(template, face_mask(size, image_size)) if rigid else None
+    aligned, matrices = [], []
+    for image in _chain(before, first, images):
+        moved = matrix
+        if motion is not None and image is not first:
+            moved = _compose(motion.estimate(warp(image, matrix, size)), matrix)
+        aligned.append(template if image is first else warp(image, moved, size))
+        matrices.append(moved)
+    return Aligned(
+        frames=np.stack(aligned)[..., None],
+        landmarks=transform_points(landmarks, matrix).astype(np.float32),
+        matrix=matrix,
+        matrices=np.stack(matrices),
+    )
+
+
+def face_matrix(landmarks: np.ndarray, image_size: int = 128, margin: int = 8) -> np.ndarray:
+    """The similarity (2, 3) that brings (478, 2) landmarks, px, to the canonical face, px."""
+    index = list(STABLE)
+    target = np.array([STABLE[i] for i in index]) * EYE_DISTANCE * image_size
+    target += [(image_size - 1) / 2 + margin, EYE_LEVEL * image_size + margin]
+    return fit_similarity(landmarks[index], target)
+
+
+def fit_similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """The similarity (2, 3) that moves points (n, 2) nearest to others, in least squares.
+
+    Reference: Umeyama, 1991; in the plane a complex number holds scale and rotation.
+    """
+    a = (source[:, 0] + 1j * source[:, 1]).astype(np.complex128)
+    b = (target[:, 0] + 1j * target[:, 1]).astype(np.complex128)
+    a0, b0 = a.mean(), b.mean()
+    turn = np.vdot(a - a0, b - b0) / np.vdot(a - a0, a - a0).real
+    shift = b0 - turn * a0
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Applies a (2, 3) matrix to points (..., 2)."""
+    return points @ matrix[:, :2].T + matrix[:, 2]
+
+
+def warp(image: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Resamples an image (h, w, 3) or (h, w) uint8 once: (size, size) uint8 grey.
+
+    Where the image is made smaller it is smoothed first, against aliasing, which would move with
+    the sampling grid and pass for motion. Beyond the image its edge is repeated.
+    """
+    matrix, image = _cut_out(image, matrix, size)
+    if image.ndim == 3:
+        image = frame_files.to_grey(image)
+    scale = np.hypot(matrix[0, 0], matrix[1, 0])
+    if scale < 0.9:
+        sigma = 0.4 * np.sqrt(1 / scale**2 - 1)
+        image = cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+    flags = cv2.INTER_CUBIC
+    return cv2.warpAffine(image, matrix, (size, size), None, flags, cv2.BORDER_REPLICATE)
+
+
+def _cut_out(image, matrix, size):
+    """The part of the image that the result shows, and the matrix for it: less to work on."""
+    corners = np.array([[0, 0], [0, size], [size, 0], [size, size]], float)
+    corners = transform_points(corners, cv2.invertAffineTransform(matrix))
+    height, width = image.shape[:2]
+    low = np.clip(np.floor(corners.min(0)).astype(int) - 8, 0, (width - 1, height - 1))
+    high = np.clip(np.ceil(corners.max(0)).astype(int) + 9, low + 1, (width, height))
+    matrix = matrix.copy()
+    matrix[:, 2] += matrix[:, :2] @ low
+    return matrix, image[low[1] : high[1], low[0] : high[0]]
+
+
+def _compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """The (2, 3) matrix that applies `inner`, then `outer`."""
+    return (np.vstack([outer, [0, 0, 1]]) @ np.vstack([inner, [0, 0, 1]]))[:2]
+
+
+def _chain(before, first, images):
+    yield from before
+    yield first
+    yield from images
+
+
+def face_mask(size: int, image_size: int) -> np.ndarray:
+    """(size, size) float32 in [0, 1]: how far each pixel may speak for the head's motion.
+
+    One on the nose and between the eyes, less where expressions play, none off the face.
+    """
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    one = EYE_DISTANCE * image_size
+    x = (x - (size - 1) / 2) / one
+    y = (y - (size - image_size) / 2 - EYE_LEVEL * image_size) / one
+    face = (x / 0.95) ** 2 + ((y - 0.55) / 1.25) ** 2 < 1
+    weight = np.where(face, 0.5, 0).astype(np.float32)
+    weight[(np.abs(x) < 0.35) & (y > -0.2) & (y < 0.8)] = 1.0
+    weight[(np.hypot(x / 0.65, (y - 1.15) / 0.35) < 1) & face] = 0.25  # mouth
+    weight[(np.hypot((np.abs(x) - 0.5) / 0.3, y / 0.16) < 1) & face] = 0.25  # eyes blink
+    return weight
+
+
+def region_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Boxes of the nine action-unit regions.
+
+    Args:
+        landmarks: (478, 2) px of an aligned image.
+        size: side S of that image, px.
+    Returns:
+        (9, 4) float32 y1, x1, y2, x2 as fractions of the image, in [0, 1]; rows as schema.REGIONS.
+    """
+    one = np.linalg.norm(landmarks[[33, 133]].mean(0) - landmarks[[362, 263]].mean(0))
+    boxes = []
+    for name in schema.REGIONS:
+        index, room = _EXTENT[name]
+        points = landmarks[list(index)]
+        (x1, y1), (x2, y2) = (
+            points.min(0) - one * np.array(room),
+            points.max(0) + one * np.array(room),
+        )
+        boxes.append((y1, x1, y2, x2))
+    # A pixel's centre lies half a pixel from its edge: px -0.5 is fraction 0.
+    return np.clip((np.array(boxes) + 0.5) / size, 0, 1).astype(np.float32)

@@ -1,0 +1,124 @@
+"""Finds a face and its 478 landmarks: MediaPipe FaceMesh, whose models come in its wheel."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+
+import numpy as np
+
+from pipelines import schema
+
+NUM_LANDMARKS = 478  # 468 of the mesh, 10 of the irises
+MAX_FACES = 4  # looked for; the largest is taken
+
+# The detector wants some room around the face and wants the face to fill a good part of the image:
+# where it finds none, it is shown the image with a border (fractions of its size; negative: cut).
+_BORDERS = (0.0, 0.25, 0.6, -0.2, -0.3)
+
+# `detect_steadily` shows the network crops of this side, the eyes about this far apart, px, and
+# smooths by this fraction of their distance.
+_STEADY_SIDE, _STEADY_EYES, _STEADY_BLUR = 224, 70, 0.04
+
+
+class NoFace(schema.DataError):
+    """No face was found in an image."""
+
+
+def detect(image: np.ndarray, name: str = "the image") -> np.ndarray:
+    """Landmarks of the largest face.
+
+    Args:
+        image: (h, w, 3) uint8 RGB.
+        name: what the error message calls the image, a path for instance.
+    Returns:
+        (478, 2) float32 px, (x, y); the centre of the image's first pixel is (0, 0).
+    Raises:
+        NoFace: none found, with the image as it is, with a border or cut.
+    """
+    height, width = image.shape[:2]
+    for fraction in _BORDERS:
+        border = round(fraction * max(height, width))
+        faces = _faces(_with_border(image, border))
+        if faces:
+            points = max(faces, key=lambda p: np.prod(np.ptp(p, axis=0)))
+            return points - np.float32(border)
+    raise NoFace(f"no face found in {name}: is it a face seen from the front, upright and lit?")
+
+
+def detect_steadily(image: np.ndarray, name: str = "the image") -> np.ndarray:
+    """As `detect`, with a fifth of its jitter and four times its cost: for the onset frame.
+
+    Noise in the image and the place of the crop that the network sees both move the landmarks by
+    half a pixel. So the face is found once, smoothed to what the network can use, and shown again
+    in two crops whose places are rounded; the mean of the two counts.
+    """
+    import cv2
+
+    first = detect(image, name)
+    eyes = first[[33, 133]].mean(0), first[[362, 263]].mean(0)
+    one = float(np.linalg.norm(eyes[1] - eyes[0]))
+    scale = 2.0 ** (np.round(2 * np.log2(_STEADY_EYES / one)) / 2)  # in steps, not to follow noise
+    step = _STEADY_EYES / 4 / scale
+    centre = np.round((np.mean(eyes, axis=0) + [0, 0.5 * one]) / step) * step
+    smooth = cv2.GaussianBlur(image, (0, 0), _STEADY_BLUR * _STEADY_EYES / scale)
+    found = []
+    for shift in (-1, 1):
+        corner = centre + 0.4 * shift * step - _STEADY_SIDE / 2 / scale
+        matrix = np.array([[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]]])
+        crop = cv2.warpAffine(smooth, matrix, (_STEADY_SIDE,) * 2, borderMode=cv2.BORDER_REPLICATE)
+        found += [face / scale + corner for face in _faces(crop)[:1]]
+    return np.mean(found, axis=0).astype(np.float32) if found else first
+
+
+def _faces(image: np.ndarray) -> list[np.ndarray]:
+    """The landmarks of all faces in a (h, w, 3) uint8 RGB image: (478, 2) float32 px each."""
+    with _quiet():
+        result = _face_mesh().process(np.ascontiguousarray(image))
+    scale = np.float32([image.shape[1], image.shape[0]])
+    # MediaPipe's 0 and 1 are the outer edges of the image; ours are the centres of its pixels.
+    return [
+        np.float32([(point.x, point.y) for point in face.landmark]) * scale - 0.5
+        for face in result.multi_face_landmarks or ()
+    ]
+
+
+def _with_border(image: np.ndarray, border: int) -> np.ndarray:
+    """The image with `border` px of black on each side, or with -`border` px cut off."""
+    if border < 0:
+        return image[-border:border, -border:border]
+    return np.pad(image, ((border, border), (border, border), (0, 0))) if border else image
+
+
+@functools.lru_cache(maxsize=1)
+def _face_mesh():
+    """The detector, made once per process (0.2 s)."""
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    # MediaPipe imports TensorFlow if it can, for documentation alone: 3 s and 300 MB per process.
+    absent = "tensorflow" not in sys.modules
+    if absent:
+        sys.modules["tensorflow"] = None  # type: ignore[assignment]
+    try:
+        from mediapipe.python.solutions import face_mesh
+    finally:
+        if absent:
+            del sys.modules["tensorflow"]
+    return face_mesh.FaceMesh(
+        static_image_mode=True, max_num_faces=MAX_FACES, refine_landmarks=True
+    )
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Keeps the start-up chatter of MediaPipe's C++ off the terminal, which no flag silences."""
+    kept = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
