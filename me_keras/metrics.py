@@ -1,52 +1,23 @@
-"""The field's scores, on predictions pooled over all folds."""
+"""The field's scores, on predictions pooled over all folds.
+
+All are functions of the confusion matrix, so that a bootstrap scores thousands of pools at once.
+"""
 
 import numpy as np
-from sklearn.metrics import f1_score, recall_score
 
 
-def per_class_f1(labels, predictions, num_classes=3):
-    """F1 of each class: 2 TP / (2 TP + FP + FN); 0 for a class with neither labels nor predictions.
+def confusion(labels, predictions, num_classes=3):
+    """Confusion matrix of the pooled predictions.
 
     Args:
-        labels, predictions: `(n,)` int, class ids in [0, num_classes), pooled over all folds.
+        labels, predictions: `(n,)` int, class ids in [0, num_classes).
         num_classes: int k.
     Returns:
-        `(k,)` float64 in [0, 1].
+        `(k, k)` int64: row = label, column = prediction.
     Raises:
         ValueError: if the lengths differ, nothing is given, or an id is out of range (a missing
             prediction, say).
     """
-    labels, predictions = _checked(labels, predictions, num_classes)
-    return f1_score(
-        labels, predictions, labels=range(num_classes), average=None, zero_division=0
-    )
-
-
-def uf1(labels, predictions, num_classes=3):
-    """Unweighted F1: the mean of `per_class_f1` over all classes, predicted or not.
-
-    Reference: MEGC2019. Averaging F1 over folds instead is a known mistake.
-    """
-    return float(np.mean(per_class_f1(labels, predictions, num_classes)))
-
-
-def uar(labels, predictions, num_classes=3):
-    """Unweighted average recall: mean over classes of TP / N. Arguments as `per_class_f1`."""
-    labels, predictions = _checked(labels, predictions, num_classes)
-    return float(
-        recall_score(
-            labels, predictions, labels=range(num_classes), average="macro", zero_division=0
-        )
-    )
-
-
-def accuracy(labels, predictions, num_classes=3):
-    """Share of correct predictions. Arguments as `per_class_f1`."""
-    labels, predictions = _checked(labels, predictions, num_classes)
-    return float(np.mean(labels == predictions))
-
-
-def _checked(labels, predictions, num_classes):
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.shape != predictions.shape or labels.ndim != 1 or not len(labels):
         raise ValueError(
@@ -57,4 +28,48 @@ def _checked(labels, predictions, num_classes):
         wrong = ids[(ids < 0) | (ids >= num_classes)]
         if len(wrong):
             raise ValueError(f"{name} {wrong[0]} is not a class id in [0, {num_classes})")
-    return labels, predictions
+    cells = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
+    return cells.reshape(num_classes, num_classes)
+
+
+def per_class_f1(matrix):
+    """F1 of each class, 2 TP / (2 TP + FP + FN); 0 where a class is neither there nor predicted.
+
+    Args:
+        matrix: `(…, k, k)` confusion matrices.
+    Returns:
+        `(…, k)` float64 in [0, 1].
+    """
+    hits = np.diagonal(matrix, axis1=-2, axis2=-1)  # (…, k)
+    return _ratio(2 * hits, np.sum(matrix, axis=-1) + np.sum(matrix, axis=-2))
+
+
+def uf1(matrix):
+    """Unweighted F1: the mean of `per_class_f1` over all classes, predicted or not.
+
+    Args:
+        matrix: `(…, k, k)` confusion matrices, pooled over all folds. (Averaging the F1 of folds
+            instead is a known mistake: most subjects do not show all classes.)
+    Returns:
+        `(…)` float64 in [0, 1].
+    Reference: MEGC2019.
+    """
+    return np.mean(per_class_f1(matrix), axis=-1)
+
+
+def uar(matrix):
+    """Unweighted average recall: mean over classes of TP / N. Arguments as `uf1`."""
+    hits = np.diagonal(matrix, axis1=-2, axis2=-1)  # (…, k)
+    return np.mean(_ratio(hits, np.sum(matrix, axis=-1)), axis=-1)
+
+
+def accuracy(matrix):
+    """Share of correct predictions. Arguments as `uf1`."""
+    return _ratio(np.trace(matrix, axis1=-2, axis2=-1), np.sum(matrix, axis=(-2, -1)))
+
+
+def _ratio(part, whole):
+    return np.divide(part, whole, out=np.zeros(np.shape(part)), where=whole > 0)
+
+
+SCORES = {"uf1": uf1, "uar": uar, "accuracy": accuracy}

@@ -77,4 +77,3 @@ class DenseWarp(keras.layers.Layer):
     def call(self, inputs):
         image, displacement = inputs
         return dense_warp(image, displacement)  # (b, h, w, c)
-

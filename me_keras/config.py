@@ -1,0 +1,147 @@
+"""Options of the commands: frozen dataclasses, turned into flags by `pipelines.flags`."""
+
+import dataclasses
+from typing import Optional
+
+from pipelines.config import DatasetConfig
+from pipelines.databases import DATABASES
+from pipelines.flags import option
+
+MODELS = ("frl_dgt", "ststnet")
+MOTIONS = ("dgm", "farneback", "dis", "tvl1", "dynamic_image", "difference", "precomputed")
+
+# What suits frames and what suits ready-made motion images, found by the runs in the README.
+PRESETS = {
+    "frames": {"epochs": 30, "learning_rate": 1e-3, "width": 64, "dropout": 0.1},
+    "precomputed": {"epochs": 240, "learning_rate": 1e-3, "width": 64, "dropout": 0.1},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """What is built. None stands for the preset of the data's kind."""
+
+    model: str = option("frl_dgt", "model to train", MODELS)
+    motion: Optional[str] = option(
+        None,
+        "where the motion comes from: the learned displacement generator (dgm), a classical flow, "
+        "or an image of the database (default: dgm for frames, precomputed for flow images; "
+        "farneback for ststnet on frames)",
+        MOTIONS,
+    )
+    filters: tuple[int, ...] = option(
+        (48, 64, 96), "displacement generator: channels per level", nargs="+", metavar="N"
+    )
+    max_displacement: float = option(4.0, "displacement generator: bound, pixels")
+    width: Optional[int] = option(None, "token width of the fusions (default: by data)")
+    heads: int = option(4, "attention heads")
+    depth: int = option(1, "Transformer blocks in each fusion")
+    dropout: Optional[float] = option(None, "dropout in the fusions (default: by data)")
+    stochastic_depth: float = option(0.0, "chance to skip a Transformer branch in training")
+    fusion_order: str = option(
+        "before", "linear fusion before or after attention", ("before", "after")
+    )
+    local_fusion: bool = option(True, "Transformer inside each action-unit region")
+    global_fusion: bool = option(True, "Transformer across the regions")
+    face_fusion: bool = option(True, "Transformer over the whole face")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig(DatasetConfig):
+    """How one fold is trained. None stands for the preset of the data's kind."""
+
+    epochs: Optional[int] = option(
+        None, "epochs of joint training, fixed beforehand (default: by data)"
+    )
+    warmup_epochs: int = option(10, "epochs of the displacement generator alone, before")
+    learning_rate: Optional[float] = option(None, "peak of the cosine schedule (default: by data)")
+    weight_decay: float = option(0.01, "AdamW's decoupled weight decay")
+    label_smoothing: float = option(0.1, "share of the label spread over all classes")
+    weight_average: float = option(0.99, "momentum of the averaged weights that predict; 0: off")
+    dgm: str = option(
+        "joint",
+        "joint: recognition shapes the displacement too; two-stage: only self-supervision does; "
+        "frozen: it stays as warm-up left it",
+        ("joint", "two-stage", "frozen"),
+    )
+    dgm_weight: float = option(1.0, "lambda: weight of self-supervision beside the recognition")
+    reconstruction: str = option(
+        "photometric",
+        "how the warped apex is compared with the onset",
+        ("photometric", "census", "structure"),
+    )
+    smoothness: float = option(0.5, "weight of the edge-aware smoothness")
+    edge: float = option(20.0, "smoothness: how much image edges relax it")
+    forward_backward: float = option(0.0, "weight of forward-backward consistency in warm-up")
+    mirror_test: bool = option(True, "average the prediction with the mirrored face's")
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name, low in (("epochs", 1), ("warmup_epochs", 0)):
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise ValueError(f"{name} must be at least {low}, got {value}")
+        if not 0 <= self.weight_average < 1:
+            raise ValueError(f"weight_average must lie in [0, 1), got {self.weight_average}")
+
+
+@dataclasses.dataclass(frozen=True)
+class LosoConfig(ModelConfig, TrainingConfig):
+    """Options of `python -m me_keras.loso`."""
+
+    dataset: str = option("synthetic", "database", tuple(DATABASES))
+    data_root: Optional[str] = option(
+        None, "folder of the database's copy (default: $ME_KERAS_DATA)", metavar="DIR"
+    )
+    prepared: Optional[str] = option(
+        None,
+        "folder of the prepared form (default: prepared/<dataset>-<parameters>)",
+        metavar="DIR",
+    )
+    image_size: int = option(128, "side of the aligned face, pixels")
+    apex: str = option(
+        "annotated",
+        "apex frame in evaluation where it is labelled",
+        ("annotated", "middle", "spotted"),
+    )
+    subjects: tuple[str, ...] = option(
+        (), "hold out only these subjects, e.g. s01 s02 (default: all)", nargs="+", metavar="S"
+    )
+    seed: int = option(0, "first seed")
+    num_seeds: int = option(1, "repetitions: seed, seed + 1, …")
+    out: Optional[str] = option(
+        None, "folder of the results (default: runs/<dataset>-<model>-<digest>)", metavar="DIR"
+    )
+    allow_missing: bool = option(False, "go on when over 5 %% of the clips cannot be used")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.num_seeds < 1:
+            raise ValueError(f"num_seeds must be at least 1, got {self.num_seeds}")
+
+
+def with_presets(config, kind):
+    """`config` with its open options filled in for data of this kind ("frames", "precomputed").
+
+    Raises:
+        ValueError: if the motion asked for cannot be had from such data.
+    """
+    motion = config.motion
+    if motion is None:
+        on_frames = "dgm" if config.model == "frl_dgt" else "farneback"
+        motion = "precomputed" if kind == "precomputed" else on_frames
+    if (kind == "precomputed") != (motion == "precomputed"):
+        raise ValueError(
+            f"--motion {motion} does not suit {config.dataset}: "
+            + (
+                "it holds motion images, use precomputed"
+                if kind == "precomputed"
+                else "it holds frames"
+            )
+        )
+    if config.model == "ststnet" and motion == "dgm":
+        raise ValueError(
+            "--model ststnet needs motion maps: choose --motion farneback, dis or tvl1"
+        )
+    preset = {k: v for k, v in PRESETS[kind].items() if getattr(config, k) is None}
+    return dataclasses.replace(config, motion=motion, **preset)

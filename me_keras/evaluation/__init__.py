@@ -1,0 +1,1 @@
+"""Folds, pooled scores and reports. Knows neither pixels nor TensorFlow."""

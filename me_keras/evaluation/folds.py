@@ -1,0 +1,130 @@
+"""Leave-one-subject-out: every fold trained once, written once, never trained again."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+import time
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import LeaveOneGroupOut
+
+
+@dataclasses.dataclass(frozen=True)
+class Fold:
+    """One held-out subject. `train` and `test` are row indices of the database."""
+
+    subject_key: str
+    train: np.ndarray
+    test: np.ndarray
+
+
+def leave_one_subject_out(subject_keys, subjects=()):
+    """The folds of a database, in the order of the subject keys.
+
+    Args:
+        subject_keys: `(n,)` str, one per clip: "smic/s01".
+        subjects: hold out only these, named with or without the database; all if empty.
+    Raises:
+        ValueError: with fewer than two subjects, or one asked for that is not there.
+    """
+    subject_keys = np.asarray(subject_keys)
+    known = sorted(set(subject_keys))
+    if len(known) < 2:
+        raise ValueError(
+            f"leave-one-subject-out needs at least two subjects, found {', '.join(known) or 'none'}"
+        )
+    chosen = known
+    if subjects:
+        chosen = [key for key in known if key in subjects or key.split("/")[-1] in subjects]
+        names = {name for key in chosen for name in (key, key.split("/")[-1])}
+        missing = sorted(set(subjects) - names)
+        if missing:
+            raise ValueError(f"no subject {', '.join(missing)}; there are {', '.join(known)}")
+    splits = LeaveOneGroupOut().split(subject_keys, groups=subject_keys)
+    folds = [Fold(str(subject_keys[test[0]]), train, test) for train, test in splits]
+    return [fold for fold in folds if fold.subject_key in chosen]
+
+
+def run_fold(trainer, fold, seed, datasets, on_epoch):
+    """Trains on the fold's training rows and predicts its test rows.
+
+    Args:
+        trainer: a `Trainer`.
+        datasets: object with `pairs(rows, seed)`, `train(rows, seed)` and `test(rows)`, the
+            last without labels.
+        on_epoch: called after each epoch with a dict of floats.
+    Returns:
+        dict that JSON can hold: the fold's predictions by row and its training history.
+    """
+    start = time.perf_counter()
+    trainer.reset(seed)
+    warmup = []
+    if trainer.generator and trainer.config.warmup_epochs:
+        warmup = trainer.warm_up(datasets.pairs(fold.train, seed), on_epoch)
+    history = trainer.fit(datasets.train(fold.train, seed), on_epoch)
+    predicted = trainer.predict(datasets.test(fold.test))
+    return {
+        "subject_key": fold.subject_key,
+        "seed": seed,
+        "predictions": {name: values.tolist() for name, values in predicted.items()},
+        "warmup": warmup,
+        "history": history,
+        "seconds": time.perf_counter() - start,
+    }
+
+
+def fold_path(out, seed, subject_key):
+    """Where a fold's record lies: out/folds/seed-0/smic_s01.json."""
+    return pathlib.Path(out) / "folds" / f"seed-{seed}" / f"{_safe(subject_key)}.json"
+
+
+def _safe(name):
+    return re.sub(r"[^A-Za-z0-9.-]", "_", name)
+
+
+def read_fold(path):
+    """A finished fold's record, or None if it is missing or was not written by us."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def write_whole(path, text):
+    """Writes a file that is either there whole or not at all, even if the process is killed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def pool(records, table, classes):
+    """One table of the predictions of all folds and seeds, a row per seed and clip.
+
+    Args:
+        records: what `run_fold` returned.
+        table: dict of columns, a row per clip of the database: `key`, `subject_key`, `dataset`,
+            `label`.
+    Raises:
+        ValueError: if a clip is predicted twice for a seed, or by another subject's fold.
+    """
+    clips = pd.DataFrame(table)
+    parts = []
+    for record in records:
+        values = dict(record["predictions"])
+        rows = values.pop("row")
+        probabilities = np.asarray(values.pop("probabilities"))  # (n, k)
+        part = clips.iloc[rows].assign(seed=record["seed"])
+        if set(part["subject_key"]) != {record["subject_key"]}:
+            raise ValueError(f"fold {record['subject_key']} predicts clips of other subjects")
+        part["prediction"] = probabilities.argmax(axis=1)
+        for index, name in enumerate(classes):
+            part[f"p_{name}"] = probabilities[:, index]
+        parts.append(part.assign(**values))
+    pooled = pd.concat(parts, ignore_index=True)
+    if pooled.duplicated(["seed", "key"]).any():
+        raise ValueError("a clip is predicted twice for one seed")
+    return pooled

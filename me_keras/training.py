@@ -1,0 +1,274 @@
+"""Trains one fold after another on one traced graph.
+
+A `Trainer` builds the model once. Each fold resets weights, optimizer state and dropout streams
+in place, so that no fold is traced again, memory does not grow, and a fold's result does not
+depend on which folds ran before it. It is handed training datasets and, afterwards, a dataset
+without labels to predict: nothing here can see a held-out label.
+"""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from me_keras import losses
+from me_keras.layers.regions import mirror_boxes
+from me_keras.models import MODELS, displacement_model
+
+METRICS = ("loss", "accuracy", "reconstruction", "smoothness")
+
+
+class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
+    """Rises linearly over the first twentieth of the steps, then falls to zero as a cosine."""
+
+    def __init__(self, peak, steps):
+        self.peak = peak
+        self.steps = steps
+
+    def __call__(self, step):
+        done = tf.cast(step, tf.float32) / max(self.steps, 1)
+        rise = tf.minimum(1.0, 20.0 * done + 0.05)
+        return self.peak * rise * 0.5 * (1.0 + tf.cos(math.pi * tf.minimum(done, 1.0)))
+
+    def get_config(self):
+        return {"peak": self.peak, "steps": self.steps}
+
+
+class Trainer:
+    """Model, optimizers and traced steps for all folds of a run.
+
+    Args:
+        config: `TrainingConfig` and `ModelConfig` in one, presets filled in.
+        image_size: int, pixels.
+        num_classes: int k.
+        motion_channels: int; 0 for frames.
+        steps_per_epoch: int, the same for every fold, so that the schedule is.
+        mirrored_regions: ints; order of the regions on a mirrored face.
+        strategy: `tf.distribute.Strategy`; default: MirroredStrategy over the visible GPUs when
+            there are several, else the default strategy.
+    """
+
+    def __init__(
+        self,
+        config,
+        image_size,
+        num_classes,
+        motion_channels,
+        steps_per_epoch,
+        mirrored_regions,
+        strategy=None,
+    ):
+        self.config = config
+        self.steps_per_epoch = steps_per_epoch
+        self.mirrored_regions = mirrored_regions
+        self.strategy = strategy or default_strategy()
+        self._shape = (image_size, num_classes, motion_channels)
+        self._initial = {}
+        with self.strategy.scope():
+            self.model = self._build()
+            self.generator = None if motion_channels else self._generator()
+            self._joint = self._optimizer(self.model, config.epochs)
+            self._averages = [tf.Variable(v, trainable=False) for v in self._weights()]
+            self._warmup = None
+            if self.generator:
+                self._warmup = self._optimizer(self.generator, config.warmup_epochs)
+
+    def _build(self):
+        config = self.config
+        image_size, num_classes, motion_channels = self._shape
+        options = {"dropout": config.dropout}
+        if config.model == "frl_dgt":
+            names = ("filters", "max_displacement", "width", "heads", "depth", "stochastic_depth")
+            names += ("fusion_order", "local_fusion", "global_fusion", "face_fusion")
+            options |= {name: getattr(config, name) for name in names}
+            options["detach_motion"] = config.dgm != "joint"
+        return MODELS[config.model](image_size, num_classes, motion_channels, **options)
+
+    def _generator(self):
+        """The displacement generator alone, sharing its layer with the whole model."""
+        outputs = {name: self.model.output[name] for name in ("displacement", "warped")}
+        inputs = {name: self.model.input[name] for name in ("onset", "apex")}
+        return keras.Model(inputs, outputs, name="displacement_model")
+
+    def _optimizer(self, model, epochs):
+        optimizer = keras.optimizers.AdamW(
+            WarmupCosine(self.config.learning_rate, epochs * self.steps_per_epoch),
+            weight_decay=self.config.weight_decay,
+            global_clipnorm=1.0,
+            jit_compile=False,
+        )
+        frozen = self.config.dgm == "frozen" and model is self.model
+        names = ["bias", "gamma", "beta", "position"] + ["displacement_generator"] * frozen
+        optimizer.exclude_from_weight_decay(var_names=names)
+        optimizer.build(model.trainable_variables)
+        return optimizer
+
+    def _weights(self):
+        return self.model.trainable_variables
+
+    def reset(self, seed):
+        """Puts weights, optimizers, averages and dropout streams to the start of `seed`."""
+        if seed not in self._initial:
+            keras.utils.set_random_seed(seed)
+            self._initial = {seed: [w.numpy() for w in self._build().weights]}
+        for weight, value in zip(self.model.weights, self._initial[seed]):
+            weight.assign(value)
+        for optimizer in filter(None, (self._joint, self._warmup)):
+            for variable in optimizer.variables:
+                variable.assign(tf.zeros_like(variable))
+        for average, weight in zip(self._averages, self._weights()):
+            average.assign(weight)
+
+    def warm_up(self, pairs, on_epoch=None):
+        """Trains the displacement generator alone, by self-supervision.
+
+        Args:
+            pairs: endless dataset of ({"onset", "apex", …}, …).
+            on_epoch: called after each epoch with a dict of floats.
+        Returns:
+            list of those dicts.
+        """
+        return self._run(self._warmup_epoch, pairs, self.config.warmup_epochs, on_epoch)
+
+    def fit(self, dataset, on_epoch=None):
+        """Trains everything; afterwards the model holds the averaged weights.
+
+        Args:
+            dataset: endless dataset of (inputs, {"label": (b,) int32}).
+            on_epoch: called after each epoch with a dict of floats.
+        Returns:
+            list of those dicts.
+        """
+        history = self._run(self._joint_epoch, dataset, self.config.epochs, on_epoch)
+        if self.config.weight_average:
+            for average, weight in zip(self._averages, self._weights()):
+                weight.assign(average)
+        return history
+
+    def _run(self, epoch, dataset, epochs, on_epoch):
+        iterator = iter(self.strategy.experimental_distribute_dataset(dataset))
+        steps = tf.constant(self.steps_per_epoch)
+        history = []
+        for _ in range(epochs):
+            values = (epoch(iterator, steps) / self.steps_per_epoch).numpy()
+            history.append(dict(zip(METRICS, map(float, values))))
+            if not np.isfinite(values[0]):
+                raise FloatingPointError("the loss is no longer a number: lower --learning-rate")
+            if on_epoch:
+                on_epoch(history[-1])
+        return history
+
+    @tf.function
+    def _warmup_epoch(self, iterator, steps):
+        return self._steps(self._warmup_step, iterator, steps)
+
+    @tf.function
+    def _joint_epoch(self, iterator, steps):
+        return self._steps(self._joint_step, iterator, steps)
+
+    def _steps(self, step, iterator, steps):
+        total = tf.zeros(len(METRICS))
+        for _ in tf.range(steps):
+            values = self.strategy.run(step, (next(iterator),))
+            total += self.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
+        return total
+
+    def _warmup_step(self, batch):
+        frames = {name: batch[0][name] for name in ("onset", "apex")}
+        with tf.GradientTape() as tape:
+            outputs = self.generator(frames, training=True)
+            reconstruction, smooth = self._self_supervision(frames, outputs)
+            loss = reconstruction + self.config.smoothness * smooth
+            if self.config.forward_backward:
+                reverse = {"onset": frames["apex"], "apex": frames["onset"]}
+                back = self.generator(reverse, training=True)["displacement"]
+                cycle = losses.forward_backward(outputs["displacement"], back)
+                loss += self.config.forward_backward * self._mean(cycle)
+        self._apply(self._warmup, tape, loss, self.generator.trainable_variables)
+        return tf.stack([loss, 0.0, reconstruction, smooth])
+
+    def _joint_step(self, batch):
+        inputs, labels = batch[0], batch[1]["label"]
+        reconstruction = smooth = 0.0
+        with tf.GradientTape() as tape:
+            outputs = self.model(inputs, training=True)
+            loss = self._mean(self._cross_entropy(labels, outputs["logits"]))
+            if self.generator and self.config.dgm != "frozen":
+                reconstruction, smooth = self._self_supervision(inputs, outputs)
+                loss += self.config.dgm_weight * (reconstruction + self.config.smoothness * smooth)
+        self._apply(self._joint, tape, loss, self._weights())
+        for average, weight in zip(self._averages, self._weights()):
+            average.assign_sub((1.0 - self._average_momentum()) * (average - weight))
+        hits = tf.equal(tf.argmax(outputs["logits"], -1, tf.int32), labels)
+        return tf.stack([loss, self._mean(tf.cast(hits, tf.float32)), reconstruction, smooth])
+
+    def _average_momentum(self):
+        """Short memory at first, so that the average is of trained weights only."""
+        step = tf.cast(self._joint.iterations, tf.float32)
+        return tf.minimum(self.config.weight_average, step / (step + 10.0))
+
+    def _self_supervision(self, frames, outputs):
+        compare = losses.RECONSTRUCTION[self.config.reconstruction]
+        reconstruction = compare(frames["onset"], outputs["warped"])
+        smooth = losses.smoothness(frames["onset"], outputs["displacement"], self.config.edge)
+        return self._mean(reconstruction), self._mean(smooth)
+
+    def _cross_entropy(self, labels, logits):
+        target = tf.one_hot(labels, logits.shape[-1])
+        return keras.losses.categorical_crossentropy(
+            target, logits, from_logits=True, label_smoothing=self.config.label_smoothing
+        )
+
+    def _mean(self, per_example):
+        """Mean over the global batch: replicas' shares add up."""
+        return tf.nn.compute_average_loss(per_example, global_batch_size=self.config.batch_size)
+
+    def _apply(self, optimizer, tape, loss, variables):
+        gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
+        optimizer.apply_gradients(zip(gradients, variables))
+
+    def predict(self, dataset):
+        """Predicts the clips of `dataset`, by row.
+
+        Args:
+            dataset: finite dataset of (inputs, {"row": (b,) int32}), -1 for padding.
+        Returns:
+            dict of `row` `(n,)`, `probabilities` `(n, k)`, and with a displacement generator
+            `error` and `error_unwarped` `(n,)`: mean absolute brightness difference of the
+            onset to the warped apex and to the apex as it is, in [0, 1].
+        """
+        parts = []
+        for inputs, place in dataset:
+            values = {name: value.numpy() for name, value in self._predict_step(inputs).items()}
+            values["row"] = place["row"].numpy()
+            parts.append({name: value[values["row"] >= 0] for name, value in values.items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    @tf.function
+    def _predict_step(self, inputs):
+        outputs = self.model(inputs, training=False)
+        probabilities = tf.nn.softmax(outputs["logits"])  # (b, k)
+        if self.config.mirror_test:
+            mirrored = self.model(self._mirror(inputs), training=False)["logits"]
+            probabilities = 0.5 * (probabilities + tf.nn.softmax(mirrored))
+        result = {"probabilities": probabilities}
+        if self.generator:
+            for name, image in (("error", outputs["warped"]), ("error_unwarped", inputs["apex"])):
+                difference = tf.abs(image - inputs["onset"])[:, 4:-4, 4:-4]
+                result[name] = tf.reduce_mean(difference, axis=(1, 2, 3))  # (b,)
+        return result
+
+    def _mirror(self, inputs):
+        mirrored = {n: tf.reverse(v, [2]) for n, v in inputs.items() if n != "regions"}
+        if "motion" in mirrored and mirrored["motion"].shape[-1] > 1:
+            dx, rest = mirrored["motion"][..., :1], mirrored["motion"][..., 1:]
+            mirrored["motion"] = tf.concat([-dx, rest], axis=-1)
+        return {**mirrored, "regions": mirror_boxes(inputs["regions"], self.mirrored_regions)}
+
+
+def default_strategy():
+    """MirroredStrategy over several visible GPUs; otherwise TensorFlow's default."""
+    if len(tf.config.list_logical_devices("GPU")) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.get_strategy()
