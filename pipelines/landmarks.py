@@ -69,7 +69,8 @@ def detect_steadily(image: np.ndarray, name: str = "the image") -> np.ndarray:
         corner = centre + 0.4 * shift * step - _STEADY_SIDE / 2 / scale
         matrix = np.array([[scale, 0, -scale * corner[0]], [0, scale, -scale * corner[1]]])
         crop = cv2.warpAffine(smooth, matrix, (_STEADY_SIDE,) * 2, borderMode=cv2.BORDER_REPLICATE)
-        found += [face / scale + corner for face in _faces(crop)[:1]]
+        faces = [face / scale + corner for face in _faces(crop)]
+        found += sorted(faces, key=lambda face: np.abs(face - first).sum())[:1]
     return np.mean(found, axis=0).astype(np.float32) if found else first
 
 

@@ -18,6 +18,7 @@ from typing import Optional
 from pipelines import databases, flags, records, schema
 
 MAX_FAILED = 0.05  # of all clips; more than this is not a few bad clips but a wrong or broken copy
+SYNTHETIC_ROOT = "data/synthetic"
 APEX_RULES = ("annotated", "middle", "spotted")
 
 
@@ -27,7 +28,9 @@ class PrepareConfig:
 
     dataset: str = flags.option("synthetic", "database to prepare", tuple(databases.DATABASES))
     data_root: Optional[str] = flags.option(
-        None, "folder of the database's copy (default: $ME_KERAS_DATA)", metavar="DIR"
+        None,
+        "folder of the copy (default: $ME_KERAS_DATA; synthetic is rendered on the spot)",
+        metavar="DIR",
     )
     out: Optional[str] = flags.option(
         None, "folder to write (default: prepared/<dataset>)", metavar="DIR"
@@ -84,7 +87,7 @@ def prepared_is_current(out, config: PrepareConfig) -> bool:
         return False
     if manifest["parameters"] != config.parameters():
         return False
-    if config.root is None:
+    if config.root is None and config.dataset != "synthetic":
         return True
     clips, skipped = _read_database(config)
     return manifest["source"] == _source_digest(clips, skipped)
@@ -132,7 +135,9 @@ def prepare(config: PrepareConfig) -> dict:
 def _read_database(config: PrepareConfig):
     """The clips of the database and the records of those that cannot be used."""
     database = databases.load(config.dataset)
-    root = config.root or getattr(database, "DEFAULT_ROOT", None)
+    root = config.root
+    if config.dataset == "synthetic" and config.data_root is None:
+        root = database.ensure(SYNTHETIC_ROOT)  # rendered on the spot; ME_KERAS_DATA is for others
     if root is None:
         raise schema.DataError(
             f"--dataset {config.dataset} needs --data-root (or ME_KERAS_DATA). "

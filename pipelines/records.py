@@ -62,7 +62,9 @@ def frames_record(clip: schema.Clip, config) -> Record:
     kept = keep_frames(clip, config.max_frames)
     onset, offset = kept.index(clip.onset), kept.index(clip.offset)
     images = frames.iterate_frames([clip.frames[i] for i in kept])
-    aligned = align.align_clip(images, onset, config.image_size, config.margin, config.rigid)
+    aligned = align.align_clip(
+        images, onset, config.image_size, config.margin, config.rigid, name=clip.frames[clip.onset]
+    )
     boxes = align.region_boxes(aligned.landmarks, aligned.frames.shape[1])
     if config.apex == "spotted":
         peak = apex.spot(aligned.frames, boxes, onset, offset)
