@@ -17,7 +17,15 @@ from pipelines import augment
 from pipelines.config import DatasetConfig
 from pipelines.prepared import Prepared, open_prepared
 
-__all__ = ["DatasetConfig", "Prepared", "make_eval", "make_pairs", "make_train", "open_prepared"]
+__all__ = [
+    "DatasetConfig",
+    "Prepared",
+    "draw_pairs",
+    "make_eval",
+    "make_pairs",
+    "make_train",
+    "open_prepared",
+]
 
 
 def make_train(prepared: Prepared, rows, config: DatasetConfig, seed: int) -> tf.data.Dataset:
@@ -61,6 +69,16 @@ def make_eval(prepared: Prepared, rows, config: DatasetConfig) -> tf.data.Datase
     build = _evaluation(config_of(config), *_geometry(prepared))
     with tf.device("CPU:0"):
         return build(prepared.bank, *_tables(prepared, padded))
+
+
+def draw_pairs(prepared: Prepared, count: int, config: DatasetConfig, seed: int) -> np.ndarray:
+    """(n, count, 2) int32 frame pairs of each clip: its evaluation pair, then training pairs."""
+    rows = np.repeat(np.arange(len(prepared)), count)
+    clips = _Clips(*tf.unstack(_tables(prepared, rows)[0], axis=1))
+    u = tf.random.stateless_uniform((2, len(rows)), [seed, 0])
+    pairs = _training_pair(clips, u, config).numpy().reshape(-1, count, 2)
+    pairs[:, 0] = np.stack([prepared.onset, prepared.apex], 1)
+    return pairs
 
 
 def config_of(config) -> DatasetConfig:
