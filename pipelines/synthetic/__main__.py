@@ -5,11 +5,11 @@ import sys
 from typing import Optional
 
 from pipelines import flags, schema
-from pipelines.synthetic import write
+from pipelines.synthetic import plan, write
 
 
 @dataclasses.dataclass(frozen=True)
-class Command(write.SynthesisConfig):
+class Command(plan.SynthesisConfig):
     """The flags of the command."""
 
     out: str = flags.option("synthetic", "folder to make; replaced if it is a synthetic database")
@@ -19,16 +19,20 @@ class Command(write.SynthesisConfig):
 def main(argv=None):
     """Runs the command; returns its exit code."""
     command = flags.parse(
-        Command, argv, "python -m pipelines.synthetic", "Renders a synthetic database, with ground truth."
+        Command,
+        argv,
+        "python -m pipelines.synthetic",
+        "Renders a synthetic micro-expression database, with its ground truth.",
     )
     values = dataclasses.asdict(command)
     out, workers = values.pop("out"), values.pop("workers")
     try:
-        write.generate(out, write.SynthesisConfig(**values), workers)
+        write.generate(out, plan.SynthesisConfig(**values), workers)
     except schema.DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(f"{out}: {command.num_subjects * command.clips_per_class * 3} clips of {command.num_subjects} subjects")
+    clips = command.num_subjects * command.clips_per_class * len(schema.CLASSES)
+    print(f"{out}: {clips} clips of {command.num_subjects} subjects")
     return 0
 
 

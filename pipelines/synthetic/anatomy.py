@@ -22,6 +22,11 @@ HAIRS = ((38, 30, 28), (62, 44, 34), (96, 66, 44), (140, 104, 66), (178, 148, 10
 IRISES = ((70, 46, 30), (96, 66, 38), (84, 96, 70), (84, 110, 134), (58, 42, 34))
 
 
+def floats(values):
+    """`values` as a float32 array."""
+    return np.asarray(values, np.float32)
+
+
 @dataclasses.dataclass(frozen=True)
 class Anatomy:
     """One subject. Lengths are in eye distances; the rest are colours (sRGB) and shares of one."""
@@ -105,11 +110,11 @@ def sample(seed):
 
 def mirror(points):
     """Points (n, 2) of the subject's left side -> of the right side."""
-    return np.asarray(points, np.float32) * np.float32([-1, 1])
+    return floats(points) * floats([-1, 1])
 
 
 def anchors(anatomy):
-    """Where actions take hold: name -> (x, y) in face coordinates, the subject's left side (x > 0)."""
+    """Where actions take hold: name -> (x, y) in eye distances, on the subject's left (x > 0)."""
     a = anatomy
     eye = 0.5
     return {
@@ -138,7 +143,7 @@ def anchors(anatomy):
 def outline(anatomy):
     """The face from the middle of the forehead, down the left side, to the chin: (n, 2)."""
     a = anatomy
-    return np.float32(
+    return floats(
         [
             (0.0, a.forehead - 0.45),
             (0.55, a.forehead - 0.33),
@@ -157,8 +162,8 @@ def outline(anatomy):
 def brow(anatomy):
     """The left brow's centre line from inner to outer end: (4, 2)."""
     points = anchors(anatomy)
-    middle = np.float32(points["brow_middle"])
-    inner, outer = np.float32(points["brow_inner"]), np.float32(points["brow_outer"])
+    middle = floats(points["brow_middle"])
+    inner, outer = floats(points["brow_inner"]), floats(points["brow_outer"])
     return np.stack([inner, middle, 0.55 * middle + 0.45 * outer + [0, -0.02], outer])
 
 
@@ -169,15 +174,15 @@ def eye(anatomy):
     w, up, low = a.eye_width, a.lid_upper, a.lid_lower
     upper = [inner, (0.5 - 0.55 * w, -0.75 * up), (0.5, -up), (0.5 + 0.6 * w, -0.72 * up), outer]
     lower = [inner, (0.5 - 0.5 * w, 0.65 * low), (0.5, low), (0.5 + 0.6 * w, 0.75 * low), outer]
-    return np.float32(upper), np.float32(lower)
+    return floats(upper), floats(lower)
 
 
 def lips(anatomy):
     """Left halves of the upper edge, the line between the lips and the lower edge: each (n, 2)."""
     a = anatomy
-    m, w = a.mouth, a.mouth_width
-    top = [(0, m - 0.82 * a.lip_upper), (0.09, m - a.lip_upper), (0.6 * w, m - 0.6 * a.lip_upper)]
+    m, w, up, low = a.mouth, a.mouth_width, a.lip_upper, a.lip_lower
+    top = [(0, m - 0.82 * up), (0.09, m - up), (0.6 * w, m - 0.6 * up)]
     line = [(0, m + 0.012), (0.09, m + 0.002), (0.5 * w, m + 0.006)]
-    bottom = [(0, m + a.lip_lower), (0.12, m + 0.97 * a.lip_lower), (0.6 * w, m + 0.6 * a.lip_lower)]
+    bottom = [(0, m + low), (0.12, m + 0.97 * low), (0.6 * w, m + 0.6 * low)]
     corner = [(w, m)]
-    return np.float32(top + corner), np.float32(line + corner), np.float32(bottom + corner)
+    return floats(top + corner), floats(line + corner), floats(bottom + corner)

@@ -1,7 +1,7 @@
 """One synthetic clip: its specification, its frames and its exact displacement.
 
-Frame t shows at p + s(t) D(p) what the onset frame shows at p: D is the expression's displacement, s
-its course in time. The head's drift R(t), a similarity, comes on top: frame t shows that at
+Frame t shows at p + s(t) D(p) what the onset frame shows at p: D is the expression's displacement,
+s its course in time. The head's drift R(t), a similarity, comes on top: frame t shows that at
 R(t)(p + s(t) D(p)). Each frame is sampled once, from the subject's oversampled base picture.
 """
 
@@ -13,9 +13,10 @@ import numpy as np
 
 from pipelines.synthetic import anatomy as anatomies
 from pipelines.synthetic import face, motion
+from pipelines.synthetic.anatomy import floats
 
 FIXED_POINT_STEPS = 5  # each leaves at most `motion.STEEPEST` of the error, a tenth as a rule
-REACH = np.float32([(-1.7, -1.4), (1.7, -1.4), (1.7, 2.4), (-1.7, 2.4)])  # no bump ends outside
+REACH = floats([(-1.7, -1.4), (1.7, -1.4), (1.7, 2.4), (-1.7, 2.4)])  # no bump ends outside
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +118,7 @@ def drift_path(spec):
     swing, phase = rng.uniform(0.5, 1.2, 4), rng.uniform(0, 2 * np.pi, 4)
     t = np.linspace(0, 1, spec.num_frames)[:, None]
     path = 0.5 * t + 0.5 * (np.sin(2 * np.pi * swing * t + phase) - np.sin(phase))
-    centre = _apply(face_to_frame(spec), np.float32([0, 0.6]))
+    centre = _apply(face_to_frame(spec), floats([0, 0.6]))
     steps = [(np.exp(s), r, (x, y)) for x, y, r, s in path * size]
     return np.stack([_affine(scale, roll, shift, centre) for scale, roll, shift in steps])
 
@@ -141,7 +142,7 @@ def displacement_at(spec, points):
     if spec.amplitude == 0:
         return np.zeros(np.shape(points), np.float32)
     rows = motion.scaled_bumps(anatomies.sample(spec.subject), spec.units, spec.amplitude)
-    local = motion.evaluate(rows, _apply(np.linalg.inv(to_frame), np.asarray(points, np.float32)))
+    local = motion.evaluate(rows, _apply(np.linalg.inv(to_frame), floats(points)))
     return local @ to_frame[:2, :2].T.astype(np.float32)
 
 
@@ -178,6 +179,12 @@ def aligned_displacement(spec, matrix, size, frame=None):
     return level * displacement_at(spec, points) @ matrix[:2, :2].T.astype(np.float32)
 
 
+def _sample(picture, points, interpolation):
+    """`picture` (h, w, c) at `points` (..., 2) px, its border repeated outside."""
+    nothing = np.empty(0, np.float32)  # the second map: the points hold both coordinates
+    return cv2.remap(picture, points, nothing, interpolation, borderMode=cv2.BORDER_REPLICATE)
+
+
 def _affine_grid(matrix, window):
     """Affine `matrix` on every pixel of `window` (x0, y0, x1, y1): (h, w, 2) float32."""
     x, y = np.arange(window[0], window[2]), np.arange(window[1], window[3])
@@ -202,7 +209,7 @@ def _sources(spec, field, level, drift, to_base):
     target = _affine_grid(back, (x0, y0, x1, y1))
     origin = target
     for _ in range(FIXED_POINT_STEPS):
-        shift = cv2.remap(field, origin, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        shift = _sample(field, origin, cv2.INTER_LINEAR)
         origin = target - np.float32(level) * shift
     sources[y0:y1, x0:x1] = _apply(to_base, origin)
     return sources
@@ -225,7 +232,7 @@ def render(spec, frames=None):
     phase, speed = np.random.default_rng([spec.seed, 2]).uniform([0, 0.4], [2 * np.pi, 2.5])
     for t in range(spec.num_frames) if frames is None else frames:
         sources = _sources(spec, field, levels[t], path[t], to_base)
-        picture = cv2.remap(base, sources, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+        picture = _sample(base, sources, cv2.INTER_CUBIC)
         picture *= np.float32(1 + spec.flicker * np.sin(phase + speed * t))
         if spec.noise:
             rng = np.random.default_rng([spec.seed, 3, t])

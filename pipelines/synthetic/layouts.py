@@ -14,6 +14,13 @@ SMIC_HELD = {
     "s4_ne_06": "s4_ne_04",
     "s9_sur_02": "s9_sur_01",
 }
+# Known gaps and errors of two releases, rendered as they are.
+SMIC_E_ABSENT = ("s1_ne_02", "s2_sur_05", "s3_ne_20")
+SMIC_E_SHORT = {"s3_ne_16": 1, "s3_po_08": 2, "s3_sur_01": 1, "s3_sur_05": 1}  # offset too low by
+SMIC_E_NEGATIVE = ("s18_sur_03",)  # its cell says so, its name does not
+SMIC_CROPPED_ABSENT = ("s18_sur_03",)
+SMIC_CROPPED_SHORT = SMIC_E_SHORT  # frames lacking at the end
+
 SMIC_E_SHEET = "SMIC-HS-E_annotation.xlsx"
 CASME2_SHEET = "CASME2-coding-20140508.xlsx"
 
@@ -36,11 +43,21 @@ def smic_frame(layout, clip, label, number):
     name = smic_clip(clip)
     subject = int(name[1:].split("_")[0])
     if layout == "long":
-        folder = SMIC_HELD.get(name, name)
-        return pathlib.PurePath("HS_long", "SMIC-HS-E", f"s{subject:02d}", folder, f"image{number:06d}.jpg")
-    root, prefix = ("SMIC_all_raw", "image") if layout == "raw" else ("SMIC_all_cropped", "reg_image")
-    folder = pathlib.PurePath(root, "HS", f"s{subject}", "micro", SMIC_FOLDERS[label], name)
+        folder = pathlib.PurePath("HS_long", "SMIC-HS-E", f"s{subject:02d}")
+        return folder / SMIC_HELD.get(name, name) / f"image{number:06d}.jpg"
+    prefix = "reg_image" if layout == "cropped" else "image"
+    folder = pathlib.PurePath(
+        f"SMIC_all_{layout}", "HS", f"s{subject}", "micro", SMIC_FOLDERS[label], name
+    )
     return folder / f"{prefix}{number:06d}.bmp"
+
+
+def smic_missing(layout, clip):
+    """How many frames at a clip's end this release lacks: 0 as a rule, None if the whole clip."""
+    name = smic_clip(clip)
+    absent = {"cropped": SMIC_CROPPED_ABSENT, "long": SMIC_E_ABSENT}.get(layout, ())
+    short = SMIC_CROPPED_SHORT if layout == "cropped" else {}
+    return None if name in absent else short.get(name, 0)
 
 
 def smic_e_annotation(clips):
@@ -49,10 +66,11 @@ def smic_e_annotation(clips):
     Args:
         clips: (clip name, label, first frame number, last frame number) each.
     """
-    rows = {}
+    rows: dict[str, dict] = {}
     for name, label, onset, offset in sorted(clips, key=lambda c: smic_clip(c[0]) in SMIC_HELD):
         name = smic_clip(name)
         long_clip = SMIC_HELD.get(name, name)
+        offset -= SMIC_E_SHORT.get(name, 0)
         row = rows.setdefault(long_clip, {"Subject": int(name[1:].split("_")[0])})
         row.setdefault("Filename", long_clip)
         held = "" if "OnsetF" not in row else "2" if "Onset2F" not in row else "3"
@@ -60,9 +78,10 @@ def smic_e_annotation(clips):
         row["FirstF"] = min(onset, row.get("FirstF", onset))
         row["LastF"] = max(offset, row.get("LastF", offset))
         row[f"TotalMF{held or 1}"] = offset - onset + 1
-        row["Emotion"] = SMIC_FOLDERS[label]
-    columns = "Subject Filename OnsetF OffsetF Onset2F Offset2F Onset3F Offset3F FirstF LastF"
-    columns = columns.split() + ["TotalMF1", "TotalMF2", "TotalMF3", "TotalVL", "Emotion"]
+        row["Emotion"] = SMIC_FOLDERS[0 if name in SMIC_E_NEGATIVE else label]
+    columns = ["Subject", "Filename", "OnsetF", "OffsetF", "Onset2F", "Offset2F", "Onset3F"]
+    columns += ["Offset3F", "FirstF", "LastF", "TotalMF1", "TotalMF2", "TotalMF3", "TotalVL"]
+    columns += ["Emotion"]
     table = pd.DataFrame(list(rows.values())).reindex(columns=columns)
     return table.assign(TotalVL=table.LastF - table.FirstF + 1)
 
@@ -76,7 +95,7 @@ def casme2_annotation(clips):
     """CASME II's coding sheet, its two blank columns included.
 
     Args:
-        clips: (subject, clip, onset, apex, offset, action units, emotion) each; `subject` is "sub01".
+        clips: ("sub01", clip, onset, apex, offset, action units, emotion) each.
     """
     names = ["Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame"]
     table = pd.DataFrame(clips, columns=[*names, "Action Units", "Estimated Emotion"])

@@ -1,7 +1,7 @@
 """Action units as smooth displacement, and emotions as combinations of action units.
 
-An action unit is a set of bumps (Gaussian, cut to zero at three sigma) that sit on the subject's own
-anchor points; each side of the face moves by itself. Directions and sites follow the facial action
+An action unit is a set of bumps (Gaussian, zero beyond three sigma) on the subject's own anchor
+points; each side of the face moves by itself. Directions and sites follow the facial action
 coding system; sizes are our own choice (E). Combinations overlap between emotions as they do in the
 coding tables of CASME II and SAMM: 4 and 14 in several, 1 in surprise and in sadness, 7 everywhere.
 """
@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 
 from pipelines.synthetic import anatomy as anatomies
+from pipelines.synthetic.anatomy import floats
 
 # The frame of reference for sizes in px: the aligned face, 128 px wide.
 ALIGNED_SIZE = 128
@@ -69,7 +70,7 @@ EMOTIONS["positive"] = EMOTIONS["happiness"]
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """One action unit in a clip: its number, "L", "R" or "" for both sides, and how strong it is."""
+    """One action unit in a clip: its number, its side ("L", "R", "" for both) and its strength."""
 
     number: int
     side: str
@@ -115,12 +116,12 @@ def bumps(anatomy, units):
                 dy = gain * (x * np.sin(turn) + y * np.cos(turn))
                 wide, high = SPREAD * sigma_x, SPREAD * sigma_y
                 rows.append((sign * at[anchor][0], at[anchor][1], sign * dx, dy, wide, high))
-    return np.float64(rows).reshape(-1, 6)
+    return np.array(rows, np.float64).reshape(-1, 6)
 
 
 def evaluate(rows, points):
     """Displacement of `points` (..., 2) by the bumps `rows` (n, 6): (..., 2) float32."""
-    points = np.asarray(points, np.float32)
+    points = floats(points)
     total = np.zeros(points.shape, np.float32)
     floor = np.float32(np.exp(-4.5))
     for x, y, dx, dy, sigma_x, sigma_y in rows.astype(np.float32):

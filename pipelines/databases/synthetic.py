@@ -1,0 +1,62 @@
+"""The embedded synthetic database, read by the loaders of the databases whose layout it has."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+
+from pipelines import schema
+
+HELP = """\
+The synthetic database needs no licence: it is rendered on the spot. Make a copy by hand with
+`python -m pipelines.synthetic --out DIR`; expected under the root are its frames, in the layout of
+SMIC (SMIC_all_raw) or of CASME II, and truth.json."""
+
+
+def read(root, skipped=None) -> list[schema.Clip]:
+    """Reads a generated tree through `smic.read` or `casme2.read`; the dataset is "synthetic".
+
+    Raises:
+        DataError: `root` holds no synthetic database; and whatever the loader of the layout raises.
+    """
+    from pipelines.databases import casme2, smic
+    from pipelines.synthetic import write
+
+    root = pathlib.Path(root).expanduser()
+    if not root.is_dir():
+        raise schema.DataError(f"no such folder: {root}. {' '.join(HELP.split())}")
+    config, _ = write.read_truth(root)
+    loader = casme2 if config is not None and config.layout == "casme2" else smic
+    bad: list[schema.Skipped] = []
+    clips = loader.read(root, None if skipped is None else bad)
+    if skipped is not None:
+        skipped += [dataclasses.replace(s, key=_own_key(s.key)) for s in bad]
+    return [dataclasses.replace(clip, dataset="synthetic") for clip in clips]
+
+
+def ensure(root, config=None, workers=None) -> pathlib.Path:
+    """Renders the database into `root` unless it is there already, made with the same knobs.
+
+    Args:
+        root: folder of the database.
+        config: `pipelines.synthetic.plan.SynthesisConfig`; the defaults when None.
+        workers: processes; one per core when None.
+    Returns:
+        `root` as a path.
+    """
+    from pipelines.synthetic import plan, write
+
+    root = pathlib.Path(root).expanduser()
+    config = config or plan.SynthesisConfig()
+    if (root / write.TRUTH).is_file():
+        try:
+            if write.read_truth(root)[0] == config:
+                return root
+        except schema.DataError:
+            pass  # written by another version: made anew
+    write.generate(root, config, workers)
+    return root
+
+
+def _own_key(key):
+    return "synthetic/" + key.partition("/")[2]

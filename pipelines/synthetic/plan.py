@@ -1,0 +1,172 @@
+"""What a synthetic database holds, before a single face is painted: clips, names and numbers."""
+
+import dataclasses
+import functools
+import pathlib
+
+import numpy as np
+
+from pipelines.flags import option
+from pipelines.schema import CLASSES
+from pipelines.synthetic import clip as clips
+from pipelines.synthetic import layouts, motion
+
+# The database's words for the three classes. CASME II has more words than the protocol has classes.
+EMOTIONS = {
+    "smic": (("negative",), ("positive",), ("surprise",)),
+    "casme2": (("disgust", "repression"), ("happiness",), ("surprise",)),
+}
+EYE_DISTANCE = {"smic": 94 / 640, "casme2": 130 / 640}  # of the frame's width
+
+
+@dataclasses.dataclass(frozen=True)
+class SynthesisConfig:
+    """The knobs of the synthetic database. Sizes in px are those of the 128 px aligned face."""
+
+    layout: str = option("smic", "on-disk layout and naming", choices=("smic", "casme2"))
+    num_subjects: int = option(8, "subjects, each with a face of its own")
+    clips_per_class: int = option(4, "clips of each of the three classes for each subject")
+    num_frames: int = option(12, "mean number of frames of a clip, onset to offset")
+    amplitude_px: float = option(0.6, "mean motion of the face at the apex, px; 0: no expression")
+    noise: float = option(2.0, "standard deviation of the sensor noise, grey levels")
+    drift: float = option(1.0, "how far the head drifts during a clip, px")
+    flicker: float = option(0.01, "amplitude of the lamp's flicker, share of the brightness")
+    frame_size: tuple[int, ...] = option((640, 480), "width and height of a frame, px", nargs=2)
+    seed: int = option(0, "of all chance: subjects, clips, noise")
+
+    def __post_init__(self):
+        if self.layout not in EMOTIONS:
+            raise ValueError(f"layout must be one of {', '.join(EMOTIONS)}, got {self.layout!r}")
+        for name in ("num_subjects", "clips_per_class"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.num_frames < 4:
+            raise ValueError(f"num_frames must be at least 4, got {self.num_frames}")
+        for name in ("amplitude_px", "noise", "drift", "flicker", "seed"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if len(self.frame_size) != 2 or self.frame_size[0] < 160 or self.frame_size[1] < 120:
+            raise ValueError(f"frame_size must be at least 160 120, got {self.frame_size}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A clip to write: its specification, which of its frames, to which paths below the root."""
+
+    spec: clips.ClipSpec
+    frames: tuple
+    paths: tuple
+    crop: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A database to write: jobs, ground truth by "s01/s01_ne_01", annotation sheets to add.
+
+    A sheet is (path below the root, name of the sheet, DataFrame).
+    """
+
+    jobs: list
+    truth: dict
+    sheets: list
+
+
+def draw_spec(config, subject, number, emotion):
+    """Draws clip `number` (0-based, of all the subject's clips) of `subject` (1-based)."""
+    rng = np.random.default_rng([config.seed, subject, number])
+    length = max(4, round(config.num_frames * rng.uniform(0.8, 1.2)))
+    apex = int(np.clip(round((length - 1) * rng.normal(0.5, 0.07)), 1, length - 2))
+    unit = config.frame_size[0] / 640
+    pose = (rng.uniform(0.95, 1.05), rng.normal(0, 2.5), *(unit * rng.uniform(-12, 12, 2)))
+    return clips.ClipSpec(
+        subject=config.seed * 10007 + subject,
+        seed=int(rng.integers(2**31)),
+        emotion=emotion,
+        units=motion.draw_units(rng, emotion),
+        amplitude=config.amplitude_px * round(float(rng.uniform(0.75, 1.25)), 3),
+        num_frames=length,
+        apex=apex,
+        end_level=round(float(rng.uniform(0.1, 0.7)), 3),
+        frame_size=tuple(config.frame_size),
+        eye_distance=EYE_DISTANCE[config.layout] * config.frame_size[0],
+        pose=tuple(round(float(value), 4) for value in pose),
+        drift=config.drift,
+        flicker=config.flicker,
+        noise=config.noise,
+    )
+
+
+def _draw_database(config):
+    """Yields (subject, label, number within the class, spec), subjects and numbers from 1."""
+    for subject in range(1, config.num_subjects + 1):
+        number = 0
+        for label, words in enumerate(EMOTIONS[config.layout]):
+            for i in range(config.clips_per_class):
+                spec = draw_spec(config, subject, number, words[i % len(words)])
+                yield subject, label, i + 1, spec
+                number += 1
+
+
+def _job(spec, numbers, path_of, crop=False):
+    """The job that writes frame t of `spec` to `path_of(numbers[t])`, for each t in `numbers`."""
+    paths = tuple(str(path_of(number)) for number in numbers.values())
+    return Job(spec, tuple(numbers), paths, crop)
+
+
+def plan_smic(config):
+    """A synthetic database in the layout of SMIC_all_raw: no apex, absolute frame numbers."""
+    plan, first = Plan([], {}, []), 90_000
+    for subject, label, i, spec in _draw_database(config):
+        name = f"s{subject:02d}_{layouts.SMIC_TOKENS[label]}_{i:02d}"
+        numbers = {t: first + t for t in range(spec.num_frames)}
+        path_of = functools.partial(layouts.smic_frame, "raw", name, label)
+        plan.jobs.append(_job(spec, numbers, path_of))
+        plan.truth[f"s{subject:02d}/{name}"] = spec
+        first += spec.num_frames + 1000
+    return plan
+
+
+def plan_casme2(config):
+    """A synthetic database in the layout of CASME2_RAW_selected, with its coding sheet."""
+    plan, rows = Plan([], {}, []), []
+    for subject, label, i, spec in _draw_database(config):
+        folder, name = f"sub{subject:02d}", f"EP{label + 1:02d}_{i:02d}"
+        first = 90 + i  # img100 comes before img99 as text
+        numbers = {t: first + t for t in range(spec.num_frames)}
+        path_of = functools.partial(layouts.casme2_frame, folder, name)
+        plan.jobs.append(_job(spec, numbers, path_of))
+        plan.truth[f"{folder}/{name}"] = spec
+        text = "+".join(spec.action_units)
+        units = int(text) if text.isdigit() else text  # the real column mixes numbers and text
+        last = first + spec.num_frames - 1
+        rows.append((folder, name, first, first + spec.apex, last, units, spec.emotion))
+    sheet = layouts.casme2_annotation(rows)
+    plan.sheets.append((layouts.CASME2_SHEET, "Sheet1", sheet))
+    return plan
+
+
+PLANS = {"smic": plan_smic, "casme2": plan_casme2}
+
+
+def plan_table(table, layout, config, keep_frames=None):
+    """SMIC's own clips in one of its layouts; see `write.write_smic`."""
+    plan = Plan([], {}, [])
+    rows = []
+    for number, row in enumerate(table.itertuples(index=False)):
+        onset, offset, label = int(row.onset), int(row.offset), int(row.label)
+        missing = layouts.smic_missing(layout, row.clip)
+        if missing is None:
+            continue
+        rows.append((row.clip, label, onset, offset))
+        length = offset - missing - onset + 1
+        spec = draw_spec(config, int(row.subject[1:]), number, CLASSES[label])
+        spec = dataclasses.replace(spec, num_frames=length, apex=(length - 1) // 2)
+        kept = np.linspace(0, length - 1, min(keep_frames or length, length)).round().astype(int)
+        numbers = {t: onset + t for t in kept.tolist()}
+        path_of = functools.partial(layouts.smic_frame, layout, row.clip, label)
+        plan.jobs.append(_job(spec, numbers, path_of, crop=layout == "cropped"))
+        plan.truth[f"{row.subject}/{row.clip}"] = spec
+    if layout == "long":
+        path = pathlib.PurePath("HS_long", layouts.SMIC_E_SHEET)
+        plan.sheets.append((str(path), "HS", layouts.smic_e_annotation(rows)))
+    return plan
