@@ -26,19 +26,32 @@ def _plain_type(annotation):
 
 
 def add_flags(parser, config_class):
-    """Adds a flag for each field of `config_class`: its name, type, default, choices and help."""
+    """Adds a flag for each field of `config_class`: its name, type, default, choices and help.
+
+    The fields of each class that it inherits from form a group, its own first.
+    """
     hints = typing.get_type_hints(config_class)
-    for field in dataclasses.fields(config_class):
-        kind = _plain_type(hints[field.name])
-        name = "--" + field.name.replace("_", "-")
-        meta = field.metadata
-        shown = "" if field.default in (None, "", ()) else " (default: %(default)s)"
-        kwargs = {"default": field.default, "help": meta.get("help", "") + shown}
-        if kind is bool:
-            parser.add_argument(name, action=argparse.BooleanOptionalAction, **kwargs)
-        else:
-            kwargs |= {k: meta[k] for k in ("choices", "metavar", "nargs") if meta.get(k)}
-            parser.add_argument(name, type=kind, **kwargs)
+    fields = {field.name: field for field in dataclasses.fields(config_class)}
+    for owner in config_class.__mro__[:-1]:
+        title = (owner.__doc__ or owner.__name__).splitlines()[0].rstrip(".")
+        group = parser.add_argument_group(title)
+        for name in vars(owner).get("__annotations__", {}):
+            _add_flag(group, fields.pop(name, None), hints)
+
+
+def _add_flag(group, field, hints):
+    if field is None:  # a class further down already had it
+        return
+    kind = _plain_type(hints[field.name])
+    name = "--" + field.name.replace("_", "-")
+    meta = field.metadata
+    shown = "" if field.default in (None, "", ()) else " (default: %(default)s)"
+    kwargs = {"default": field.default, "help": meta.get("help", "") + shown}
+    if kind is bool:
+        group.add_argument(name, action=argparse.BooleanOptionalAction, **kwargs)
+    else:
+        kwargs |= {k: meta[k] for k in ("choices", "metavar", "nargs") if meta.get(k)}
+        group.add_argument(name, type=kind, **kwargs)
 
 
 def parse(config_class, argv, prog, description, epilog=""):
@@ -53,6 +66,7 @@ def parse(config_class, argv, prog, description, epilog=""):
     """
     parser = argparse.ArgumentParser(
         prog=prog,
+        usage="%(prog)s [options]",
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -1,0 +1,92 @@
+"""A run's results for people: the table on the terminal and two figures."""
+
+import numpy as np
+
+
+def table(results):
+    """The table a run ends with, as text.
+
+    Args:
+        results: the record that results.json holds.
+    """
+    seeds = len(results["uf1"]["per_seed"])
+    counts = results["counts"]
+    lines = [
+        f"{results['dataset']}  {results['model']}  {counts['clips']} clips, "
+        f"{counts['subjects']} subjects, {counts['skipped']} skipped, {seeds} seed(s)",
+        f"{'':<22}{'mean':>8}{'sd':>8}   95 % interval over subjects",
+    ]
+    for name, label in (("uf1", "UF1"), ("uar", "UAR"), ("accuracy", "accuracy")):
+        score = results[name]
+        low, high = score["ci95"]
+        lines.append(f"{label:<22}{score['mean']:>8.4f}{score['sd']:>8.4f}   {low:.4f} .. {high:.4f}")
+    for name, value in results["per_class_f1"].items():
+        lines.append(f"{'F1 ' + name:<22}{value:>8.4f}")
+    if len(results["per_database"]) > 1:
+        for name, scores in results["per_database"].items():
+            lines.append(
+                f"{name:<22}{scores['uf1']['mean']:>8.4f}{scores['uf1']['sd']:>8.4f}   "
+                f"UF1; UAR {scores['uar']['mean']:.4f}; {scores['clips']} clips"
+            )
+    if seeds > 1:
+        vote = results["ensemble"]
+        lines.append(f"{'seeds voting':<22}{vote['uf1']:>8.4f}{'':>8}   UF1; UAR {vote['uar']:.4f}")
+    if results["dgm_gain"] is not None:
+        lines.append(
+            f"{'DGM gain':<22}{results['dgm_gain']:>8.4f}{'':>8}   "
+            "of 1: reconstruction of held-out subjects"
+        )
+    lines += [f"skipped {s['key']}: {s['reason']}" for s in results["skipped"]]
+    return "\n".join(lines)
+
+
+def confusion_figure(results, path):
+    """Draws the confusion matrix: shares of each true class, and counts summed over seeds."""
+    matrix = np.asarray(results["confusion"])
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    classes = list(results["per_class_f1"])
+    figure, axes = _figure((4.6, 4.2))
+    axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    for row, column in np.ndindex(*matrix.shape):
+        axes.text(
+            column,
+            row,
+            f"{shares[row, column]:.0%}\n{matrix[row, column]}",
+            ha="center",
+            va="center",
+            color="white" if shares[row, column] > 0.5 else "black",
+        )
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title(f"{results['dataset']}: UF1 {results['uf1']['mean']:.3f}")
+    figure.savefig(path, dpi=150)
+
+
+def curves_figure(records, results, path):
+    """Draws loss and accuracy in training, a thin line per fold and the mean of all."""
+    figure, (left, right) = _figure((9, 3.8), columns=2)
+    for axes, name, title in ((left, "loss", "training loss"), (right, "accuracy", None)):
+        curves = np.array([[epoch[name] for epoch in record["history"]] for record in records])
+        epochs = np.arange(1, curves.shape[1] + 1)
+        axes.plot(epochs, curves.T, color="tab:blue", alpha=0.15, linewidth=0.8)
+        axes.plot(epochs, curves.mean(axis=0), color="tab:blue", linewidth=2, label="training")
+        axes.set_title(title or "training accuracy")
+        axes.set_xlabel("epoch")
+    right.axhline(
+        results["accuracy"]["mean"], color="tab:red", linestyle="--", label="held-out, at the end"
+    )
+    right.set_ylim(0, 1.02)
+    right.legend(loc="lower right")
+    figure.savefig(path, dpi=150)
+
+
+def _figure(size, columns=1):
+    """A figure that needs no display and no global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(1, columns)
