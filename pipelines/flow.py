@@ -1,7 +1,7 @@
 """Classical motion between aligned frames, to compare the learned displacement with.
 
-Every motion is (h, w, c) float32. Flows are (dx, dy, strain): displacement in px, onset to apex, and
-its optical strain. OpenCV's flows have our sign and order: `apex[p + flow[p]]` shows `onset[p]`.
+Every motion is (h, w, c) float32. Flows are (dx, dy, strain): displacement in px, onset to apex,
+and its optical strain. OpenCV agrees with us: `apex[p + flow[p]]` shows `onset[p]`.
 Face motion is below a pixel, so the settings favour precision over reach (E). They were chosen by
 mean end-point error on 20 rendered, aligned 144 px faces with sensor noise (mean motion 0.40 px):
 Farneback 0.100, DIS 0.092, TV-L1 0.129 px; OpenCV's defaults 0.113, 0.127 and 0.133.
