@@ -9,6 +9,7 @@ each frame is resampled once. All of it is our own choice (E); the paper says no
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 
 import cv2
@@ -98,7 +99,7 @@ def align_clip(
     matrix = face_matrix(landmarks, image_size, margin)
     size = image_size + 2 * margin
     template = warp(first, matrix, size)
-    motion = rigid_motion.RigidMotion(template, face_mask(size, image_size)) if rigid else None
+    motion = rigid_motion.RigidMotion(template, *head_parts(size, image_size)) if rigid else None
     aligned, matrices = [], []
     for image in _chain(before, first, images):
         moved = matrix
@@ -180,21 +181,27 @@ def _chain(before, first, images):
     yield from images
 
 
-def face_mask(size: int, image_size: int) -> np.ndarray:
-    """(size, size) float32 in [0, 1]: how far each pixel may speak for the head's motion.
+@functools.lru_cache(maxsize=4)
+def head_parts(size: int, image_size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which pixels of an aligned face may speak for the head, and in which parts.
 
-    One on the nose and between the eyes, less where expressions play, none off the face.
+    Returns:
+        trust: (size, size) float32 in [0, 1]: most where bone lies under thin skin, least where
+            mouth and lids move, none off the face.
+        parts: (6, size, size) bool: nose, upper and lower face, rim, right and left half.
     """
     y, x = np.mgrid[:size, :size].astype(np.float32)
-    one = EYE_DISTANCE * image_size
+    one = EYE_DISTANCE * image_size  # from here on in eye distances from the eyes' midpoint
     x = (x - (size - 1) / 2) / one
     y = (y - (size - image_size) / 2 - EYE_LEVEL * image_size) / one
-    face = (x / 0.95) ** 2 + ((y - 0.55) / 1.25) ** 2 < 1
-    weight = np.where(face, 0.5, 0).astype(np.float32)
-    weight[(np.abs(x) < 0.35) & (y > -0.2) & (y < 0.8)] = 1.0
-    weight[(np.hypot(x / 0.65, (y - 1.15) / 0.35) < 1) & face] = 0.25  # mouth
-    weight[(np.hypot((np.abs(x) - 0.5) / 0.3, y / 0.16) < 1) & face] = 0.25  # eyes blink
-    return weight
+    side = np.abs(x)
+    nose = (side < 0.3) & (y > -0.05) & (y < 0.75)
+    trust = np.full((size, size), 0.5, np.float32)
+    trust[(y < -0.08) | (y > 1.45) | nose] = 0.7  # forehead and brows, jaw, nose
+    trust[np.hypot(x / 0.7, (y - 1.1) / 0.33) < 1] = 0.2  # mouth
+    trust[np.hypot(x / 0.98, (y - 0.5) / 1.3) >= 1] = 0.0
+    rim = (y > 1.2) | (side > 0.6)
+    return trust, np.stack([nose, y < 0, y > 0.5, rim, x < -0.1, x > 0.1])
 
 
 def region_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
