@@ -15,7 +15,7 @@ from pipelines.synthetic.painter import Painter, View, both_sides, curve
 
 OVERSAMPLING = 2  # the base picture has this many pixels per frame pixel
 CENTRE = (0.5, 0.43)  # of the eyes' midpoint in the frame, as shares of width and height
-LENS_BLUR = 1.2  # px of the base picture: keeps it below the frame's sampling limit
+LENS_BLUR = 1.4  # px of the base picture: keeps it below the frame's sampling limit
 
 
 def frame_view(frame_size, eye_distance):
@@ -60,7 +60,7 @@ def _ears(p):
 
 def _skin(p):
     a = p.anatomy
-    tone = 1 + p.blobs((0.4, 0.03), (0.12, 0.035), (0.05, 0.035), (0.025, 0.03), (0.012, 0.03))
+    tone = 1 + p.blobs((0.4, 0.03), (0.12, 0.04), (0.06, 0.05), (0.03, 0.045), (0.014, 0.02))
     red = p.humps((0.68, 0.55), 0.22, 0.2) + p.hump((0, a.nose_base - 0.15), 0.15, 0.12)
     red = 0.5 * red + p.blobs((0.06, 0.12), (0.02, 0.06))
     tint = 1 + red[..., None] * floats([0.01, -0.07, -0.07])
@@ -143,7 +143,7 @@ def _shading(p):
     """Light on the relief, about 1 where the lamp meets it squarely: (h, w)."""
     a = p.anatomy
     z = cv2.GaussianBlur(_height(p), (0, 0), 0.02 * p.view.scale)
-    z += 0.0011 * p.blobs((0.02, 1.0)) + 0.0006 * p.blobs((0.01, 1.0))  # pores stand out in relief
+    z += p.blobs((0.035, 0.0022), (0.02, 0.0009), (0.01, 0.0003))  # pores stand out in relief
     dy, dx = np.gradient(z * np.float32(p.view.scale))
     lamp = floats(a.light) / np.linalg.norm(a.light)
     lit = (lamp[2] - dx * lamp[0] - dy * lamp[1]) / np.sqrt(1 + dx * dx + dy * dy)

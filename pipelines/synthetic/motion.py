@@ -16,7 +16,7 @@ from pipelines.synthetic.anatomy import floats
 # The frame of reference for sizes in px: the aligned face, 128 px wide.
 ALIGNED_SIZE = 128
 ALIGNED_EYE_DISTANCE = 51.2  # px of it
-ALIGNED_TOP = -0.62  # y of its upper edge, in eye distances
+ALIGNED_TOP = -0.55  # y of its upper edge, in eye distances
 PEAK_LIMIT = 5.0  # a local action's peak is held to this many times the amplitude
 STEEPEST = 0.4  # px per px: keeps the displacement invertible, skin does not fold
 

@@ -27,10 +27,10 @@ class SynthesisConfig:
     num_subjects: int = option(8, "subjects, each with a face of its own")
     clips_per_class: int = option(4, "clips of each of the three classes for each subject")
     num_frames: int = option(12, "mean number of frames of a clip, onset to offset")
-    amplitude_px: float = option(0.6, "mean motion of the face at the apex, px; 0: no expression")
-    noise: float = option(2.0, "standard deviation of the sensor noise, grey levels")
+    amplitude_px: float = option(0.75, "mean motion of the face at the apex, px; 0: none")
+    noise: float = option(1.0, "standard deviation of the sensor noise, grey levels")
     drift: float = option(1.0, "how far the head drifts during a clip, px")
-    flicker: float = option(0.01, "amplitude of the lamp's flicker, share of the brightness")
+    flicker: float = option(0.003, "amplitude of the lamp's flicker, share of the brightness")
     frame_size: tuple[int, ...] = option((640, 480), "width and height of a frame, px", nargs=2)
     seed: int = option(0, "of all chance: subjects, clips, noise")
 
