@@ -1,4 +1,4 @@
-"""Speed of the input pipeline alone: python benchmarks/input.py
+"""Speed of the input pipeline alone: python -m benchmarks.input
 
 Prints training pairs per second and what changing fold costs, beside the machine's matrix
 product rate, on random frames: the pipeline's work does not depend on what they show.

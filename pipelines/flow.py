@@ -149,7 +149,7 @@ def motion_bank(
 
     pairs = dataset.draw_pairs(prepared, pairs_per_clip, config, seed)  # (n, p, 2)
     size, channels = prepared.frame_size, MOTIONS[name].channels
-    key = hashlib.sha256(f"{_VERSION} {prepared.digest} {name}".encode() + pairs.tobytes())
+    key = hashlib.sha256(f"{_VERSION} {prepared.digest}".encode() + pairs.tobytes())
     path = pathlib.Path(cache_dir) / f"{name}-{key.hexdigest()[:16]}.npy"
     shape = (pairs.shape[0] * pairs_per_clip, size, size, channels)
     motion = _read_cache(path, shape)

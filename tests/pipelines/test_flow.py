@@ -1,3 +1,5 @@
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -140,8 +142,9 @@ def test_motion_is_computed_once(prepared, tmp_path, monkeypatch):
     make(prepared, tmp_path / "cache", jobs=1, seed=1)
     make(prepared, tmp_path / "cache", jobs=1, pairs=2)
     make(prepared, tmp_path / "cache", jobs=1, name="dynamic_image")
-    assert len(computed) == 3
-    assert len(list((tmp_path / "cache").iterdir())) == 4  # and nothing half-written
+    make(dataclasses.replace(prepared, digest="of other records"), tmp_path / "cache", jobs=1)
+    assert len(computed) == 4
+    assert len(list((tmp_path / "cache").iterdir())) == 5  # and nothing half-written
 
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense", None])
