@@ -1,13 +1,11 @@
 """Writes small prepared databases, in the form `pipelines.prepare` writes, for tests to read."""
 
-import hashlib
 import json
 import pathlib
 
 import numpy as np
-import tensorflow as tf
 
-from pipelines import schema
+from pipelines import records, schema
 
 # Boxes that no mirror maps onto themselves, so that a forgotten mirror shows.
 BOXES = np.stack(
@@ -34,24 +32,21 @@ def write_prepared(path, clips, image_size=16, margin=2, kind="frames", edit=Non
     path = pathlib.Path(path)
     path.mkdir(parents=True)
     size = image_size + 2 * margin
-    entries, hasher = [], hashlib.sha256()
-    with tf.io.TFRecordWriter(str(path / "shard-00000.tfrecord")) as writer:
-        for i, clip in enumerate(clips):
-            entry, raw = _record(i, clip, size, kind)
-            writer.write(raw)
-            hasher.update(raw)
-            entries.append(entry)
+    writer = records.Writer(path)
+    for i, clip in enumerate(clips):
+        writer.write(_record(i, clip, size, kind))
+    writer.close()
     manifest = {
-        "format": 1,
+        "format": records.FORMAT,
         "dataset": "made",
         "kind": kind,
         "parameters": {},
-        "digest": hasher.hexdigest(),
+        "digest": writer.digest,
         "versions": {},
         "frame_size": size,
         "image_size": image_size,
         "margin": margin,
-        "clips": entries,
+        "clips": writer.entries,
         "skipped": [],
         "regions": schema.REGIONS,
         "classes": schema.CLASSES,
@@ -71,21 +66,6 @@ def _record(i, clip, size, kind):
     spans = {"onset": 0, "apex": None, "offset": count - 1} | {
         k: clip[k] for k in ("onset", "apex", "offset") if k in clip
     }
-    features = {
-        "key": _bytes(key.encode()),
-        "num_frames": _ints(count),
-        "label": _ints(clip["label"]),
-        "regions": _floats(clip.get("regions", BOXES)),
-        **{k: _ints(-1 if v is None else v) for k, v in spans.items()},
-    }
-    if kind == "frames":
-        features["frames"] = _bytes(frames.tobytes())
-        features["landmarks"] = _floats(np.zeros(956))
-    else:
-        features["motion"] = _bytes(clip["motion"].astype(np.float32).tobytes())
-    raw = tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(
-        deterministic=True
-    )
     entry = {
         "key": key,
         "dataset": "made",
@@ -98,18 +78,10 @@ def _record(i, clip, size, kind):
         **spans,
         "num_frames": count,
         "numbers": list(range(count)),
-        "shard": "shard-00000.tfrecord",
     }
-    return entry, raw
-
-
-def _bytes(value):
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-
-def _ints(value):
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-
-def _floats(value):
-    return tf.train.Feature(float_list=tf.train.FloatList(value=np.ravel(value)))
+    features = {"regions": np.float32(clip.get("regions", BOXES)).ravel()}
+    if kind == "frames":
+        features |= {"frames": frames.tobytes(), "landmarks": np.zeros(956, np.float32)}
+    else:
+        features["motion"] = clip["motion"].astype("<f4").tobytes()
+    return records.Record(entry, features)
