@@ -64,9 +64,6 @@ def drawn(batches, count):
     return np.concatenate(parts)
 
 
-# Training
-
-
 def test_training_pairs_lie_around_onset_and_apex(prepared):
     config = dataclasses.replace(PLAIN, onset_jitter=0.1, apex_jitter=0.25)
     pairs = drawn(dataset.make_train(prepared, [1], config, 0), 100)
@@ -184,9 +181,6 @@ def test_rows_that_do_not_exist_are_refused(prepared, rows, message):
         dataset.make_train(prepared, rows, PLAIN, 0)
 
 
-# Evaluation
-
-
 def test_evaluation_carries_the_row_of_every_pair(prepared):
     rows = [7, 3, 14, 0, 5, 9, 11]
     batches = list(dataset.make_eval(prepared, rows, PLAIN))
@@ -208,9 +202,6 @@ def test_evaluation_cuts_the_centre(tmp_path):
     expected = wide.frames[wide.apex[0], 2:18, 2:18] / 255
     np.testing.assert_allclose(inputs["apex"][0, ..., 0], expected, atol=1e-6)
     np.testing.assert_allclose(inputs["regions"][0], (BOXES * 20 - 2) / 16, atol=1e-6)
-
-
-# Precomputed motion
 
 
 def test_motion_takes_the_place_of_frames(moving):
@@ -240,9 +231,6 @@ def test_motion_is_augmented_together_with_its_boxes(moving):
 def test_wide_pairs_need_frames(moving):
     with pytest.raises(ValueError, match="pairs need frames"):
         dataset.make_pairs(moving, [0], PLAIN, 0)
-
-
-# Folds
 
 
 def test_a_larger_configuration_serves(prepared):
