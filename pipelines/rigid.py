@@ -22,8 +22,8 @@ TEXTURE = 0.005  # squared gradient that makes a block's say half as strong as i
 # Blocks farther from the motion than this do not count, round by round: px of a 144 px image.
 SEARCH = (0.5, 0.25, 0.15)
 REFINE = (0.35, 0.25, 0.2)
-APPROACHES = 5  # rounds of the first guess
-REWEIGHTINGS = 4  # in each round of refinement
+APPROACHES = 3  # rounds of the first guess
+REWEIGHTINGS = 2  # in each round of refinement
 
 # Heads hardly turn or come nearer within half a second: standard deviations of scale and rotation
 # (radians), and how many blocks' say that weighs, in the search and after it.

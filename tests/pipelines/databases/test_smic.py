@@ -1,0 +1,236 @@
+"""SMIC-HS: three releases, names, errata, long recordings, and broken copies."""
+
+import os
+import pathlib
+
+import pandas as pd
+import pytest
+
+from pipelines import schema
+from pipelines.databases import smic, smic_annotation
+
+Name = smic_annotation.Name
+SHARED = pathlib.Path(__file__).parents[3] / "../shared/data/smic_clips.csv"
+
+
+def write(folder, numbers, prefix="image", suffix="bmp"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in numbers:
+        (folder / f"{prefix}{number:06d}.{suffix}").write_bytes(b"BM")
+    return folder
+
+
+def write_sheet(path, rows):
+    table = pd.DataFrame(rows, columns=["Subject", "Filename", "OnsetF", "OffsetF"])
+    table.insert(2, "Unnamed: 2", None)
+    table["Emotion"] = "negative"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with pd.ExcelWriter(path) as writer:
+        pd.DataFrame({"Filename": ["s1_ne_09"]}).to_excel(writer, sheet_name="VIS", index=False)
+        table.to_excel(writer, sheet_name="HS", index=False)
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        ("s1_ne_01", Name(1, "ne", 1)),
+        ("s01_ne_1", Name(1, "ne", 1)),
+        ("S20_SUR_12", Name(20, "sur", 12)),
+        ("s01_s1_ne_01.jpg", Name(1, "ne", 1)),
+        ("s1_su_01", Name(1, "su", 1)),
+        ("s1_non_micro_01", None),
+        ("micro", None),
+    ],
+)
+def test_names_in_all_spellings(text, name):
+    assert smic_annotation.parse(text) == name
+
+
+def test_the_canonical_name_is_padded():
+    assert str(Name(3, "sur", 1)) == "s03_sur_01"
+    assert Name(3, "sur", 1).key == "smic/s03/s03_sur_01"
+
+
+@pytest.mark.parametrize("start", ["", "SMIC_all_raw", "SMIC_all_raw/HS", "SMIC_all_raw/HS/s2"])
+def test_raw_from_any_folder_above(tmp_path, start):
+    micro = tmp_path / "SMIC_all_raw/HS/s2/micro"
+    write(micro / "positive/s2_po_01", [99998, 100001, 99999])
+    write(micro / "surprise/s2_sur_10", range(17581039, 17581042))
+    write(tmp_path / "SMIC_all_raw/HS/s2/non_micro/s2_ne_01", range(5))
+    write(tmp_path / "SMIC_all_raw/VIS/s2/micro/negative/s2_ne_01", range(5))
+    clips = smic.read(tmp_path / start)
+    assert [clip.key for clip in clips] == ["smic/s02/s02_po_01", "smic/s02/s02_sur_10"]
+    first = clips[0]
+    assert first.numbers == (99998, 99999, 100001)  # as text, 100001 would come first
+    assert (first.onset, first.apex, first.offset) == (0, None, 2)
+    assert (first.label, first.emotion, first.subject_key) == (1, "positive", "smic/s02")
+    assert [os.path.basename(path) for path in clips[1].frames][0] == "image17581039.bmp"
+
+
+def test_letter_case_does_not_matter(tmp_path):
+    write(tmp_path / "smic_ALL_raw/hs/S01/Micro/Negative/S01_NE_01", range(7, 10))
+    assert [clip.clip for clip in smic.read(tmp_path)] == ["s01_ne_01"]
+
+
+def test_the_class_is_that_of_the_name_not_of_the_folder(tmp_path):
+    write(tmp_path / "HS/s18/micro/negative/s18_sur_03", range(3))
+    assert smic.read(tmp_path)[0].label == 2
+
+
+def test_cropped_and_preference(tmp_path):
+    cropped = tmp_path / "SMIC_all_cropped/HS/s1/micro/negative/s1_ne_01"
+    write(cropped, range(3), prefix="reg_image")
+    assert "reg_image" in smic.read(tmp_path)[0].frames[0]
+    write(tmp_path / "SMIC_all_raw/HS/s1/micro/negative/s1_ne_01", range(3))
+    (clip,) = smic.read(tmp_path)  # the raw release is preferred, and nothing is read twice
+    assert "SMIC_all_raw" in clip.frames[0]
+
+
+def test_long_recordings_are_cut_by_the_sheet(tmp_path):
+    root = tmp_path / "SMIC-E_raw_long/HS_long/SMIC_HS_E"
+    write(root / "s03/s3_ne_02", range(302320, 302391), suffix="jpg")
+    write(root / "s03/s3_ne_16", range(409040, 409070), suffix="jpg")
+    write(root / "s18/s18_sur_03", range(100, 120), suffix="jpg")
+    rows = [
+        ("s3", "s3_ne_02", 302330, 302356),
+        ("s3", "s3_ne_16", 409046, 409062),
+        ("s18", "s18_sur_03", 105, 110),
+        (None, None, None, None),
+    ]
+    write_sheet(tmp_path / "SMIC-E_raw_long/SMIC-HS-E_annotation_2019.xlsx", rows)
+    skipped = []
+    for start in (tmp_path, root):  # the sheet may lie above the root
+        clips = {clip.clip: clip for clip in smic.read(start, skipped)}
+        spans = {name: (clip.numbers[0], clip.numbers[-1]) for name, clip in clips.items()}
+        assert spans == {
+            "s03_ne_02": (302330, 302356),
+            "s03_ne_03": (302370, 302380),  # held inside s3_ne_02, without a row of its own
+            "s03_ne_16": (409046, 409063),  # the sheet is a frame short
+            "s18_sur_03": (105, 110),
+        }
+        assert clips["s18_sur_03"].label == 2  # the sheet says negative
+        assert "s3_ne_02" in clips["s03_ne_03"].frames[0]
+    assert not skipped
+
+
+def test_long_rows_and_folders_that_do_not_match_are_reported(tmp_path):
+    write(tmp_path / "SMIC-HS-E/s05/s5_ne_01", range(100, 160))
+    write(tmp_path / "SMIC-HS-E/s05/s5_ne_02", range(100, 160))
+    write(tmp_path / "SMIC-HS-E/s05/s5_ne_03", range(100, 160))
+    rows = [("s5", "s5_ne_01", 110, 130), ("s5", "s5_ne_03", 200, 230), ("s6", "s6_po_01", 1, 9)]
+    write_sheet(tmp_path / "SMIC-HS-E_annotation.xlsx", rows)
+    skipped = []
+    assert [clip.clip for clip in smic.read(tmp_path, skipped)] == ["s05_ne_01"]
+    reasons = {item.key.rpartition("/")[2]: item.reason for item in skipped}
+    assert set(reasons) == {"s05_ne_02", "s05_ne_03", "s06_po_01"}
+    assert "no row" in reasons["s05_ne_02"]
+    assert "between onset 200 and offset 230" in reasons["s05_ne_03"]
+    assert "no folder" in reasons["s06_po_01"]
+    with pytest.raises(schema.DataError, match="no row"):
+        smic.read(tmp_path)
+
+
+def test_long_without_a_sheet(tmp_path):
+    folder = write(tmp_path / "SMIC-HS-E/s05/s5_ne_01", range(100, 130))
+    assert smic.read(tmp_path)[0].numbers == tuple(range(100, 130))
+    write(folder, range(130, 300))
+    with pytest.raises(schema.DataError, match="200 frames.*no SMIC-HS-E_annotation"):
+        smic.read(tmp_path)
+
+
+def test_a_sheet_that_is_none(tmp_path):
+    write(tmp_path / "SMIC-HS-E/s05/s5_ne_01", range(100, 130))
+    sheet = tmp_path / "SMIC-HS-E_annotation.xlsx"
+    sheet.write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(schema.DataError, match="annotation.xlsx: cannot be read as a table"):
+        smic.read(tmp_path)
+    pd.DataFrame({"Filename": ["s5_ne_01"], "Onset": [1]}).to_excel(sheet, sheet_name="HS")
+    with pytest.raises(schema.DataError, match="no column 'onsetf'"):
+        smic.read(tmp_path)
+
+
+def test_clips_that_cannot_be_used_are_reported(tmp_path):
+    micro = tmp_path / "HS/s1/micro/negative"
+    write(micro / "s1_ne_01", range(5))
+    write(micro / "s1_ne_02", [7])
+    write(micro / "s1_ne_03", [])
+    write(micro / "s1_xx_01", range(5))
+    write(tmp_path / "copy/s1/micro/negative/s1_ne_01", range(5))
+    skipped = []
+    assert [clip.clip for clip in smic.read(tmp_path, skipped)] == ["s01_ne_01"]
+    reasons = {item.key.rpartition("/")[2]: item.reason for item in skipped}
+    assert "1 frame: a clip needs two" in reasons["s01_ne_02"]
+    assert "no numbered image" in reasons["s01_ne_03"]
+    assert "unknown class 'xx'" in reasons["s01_xx_01"]
+    assert "a second copy" in reasons["s01_ne_01"]
+    assert all(os.path.isdir(item.path) for item in skipped)
+    with pytest.raises(schema.DataError, match="s1_"):
+        smic.read(tmp_path)
+
+
+def test_links_in_a_circle_end(tmp_path):
+    write(tmp_path / "HS/s1/micro/negative/s1_ne_01", range(3))
+    (tmp_path / "HS/s1/again").symlink_to(tmp_path, target_is_directory=True)
+    assert len(smic.read(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("make", ["nothing", "empty", "archive", "vis", "other"])
+def test_no_data_says_where_to_apply_and_what_is_expected(tmp_path, make):
+    root = tmp_path / "SMIC"
+    expected = "no clip of SMIC-HS under"
+    if make == "nothing":
+        expected = "no such folder"
+    else:
+        root.mkdir()
+    if make == "archive":
+        (root / "SMIC_all_raw.ZIP").write_bytes(b"PK")
+        expected = "SMIC_all_raw.ZIP: an archive; unpack it"
+    if make == "vis":
+        write(root / "VIS/s1/micro/negative/s1_ne_01", range(3))
+        root = root / "VIS"
+        expected = "only the HS part"
+    if make == "other":
+        write(root / "sub01/EP02_01f", range(3))
+    with pytest.raises(schema.DataError, match=expected) as error:
+        smic.read(root)
+    for word in ("Oulu", "SMIC_all_raw/HS/s1/micro", "--dataset synthetic"):
+        assert word in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(not SHARED.is_file(), reason="the list of real clips is not at hand")
+@pytest.mark.parametrize("release", ["raw", "cropped", "long"])
+def test_the_164_real_names(tmp_path, release):
+    """Folders and frame numbers as released, errata included; frames are empty files."""
+    table = pd.read_csv(SHARED)
+    rows = []
+    held = {"s03_ne_03": "s3_ne_02", "s04_ne_05": "s4_ne_04", "s04_ne_06": "s4_ne_04"}
+    held["s09_sur_02"] = "s9_sur_01"
+    absent = {"s03_ne_20", "s01_ne_02", "s02_sur_05"}
+    short = {"s03_ne_16": 1, "s03_po_08": 2, "s03_sur_01": 1, "s03_sur_05": 1}
+    for row in table.itertuples():
+        name = smic_annotation.parse(row.clip)
+        plain = f"s{name.subject}_{name.token}_{name.index:02d}"
+        if release == "long" and row.clip not in absent:
+            numbers = range(row.onset - 6, row.offset + 7)
+            folder = tmp_path / f"SMIC-HS-E/s{name.subject:02d}" / held.get(row.clip, plain)
+            write(folder, numbers, suffix="jpg")
+            if row.clip not in held:
+                offset = row.offset - short.get(row.clip, 0)
+                rows.append((f"s{name.subject}", plain, row.onset, offset))
+        elif release != "long" and (release, row.clip) != ("cropped", "s18_sur_03"):
+            micro = tmp_path / f"SMIC_all_{release}/HS/s{name.subject}/micro"
+            folder = micro / schema.CLASSES[row.label] / plain
+            prefix = "reg_image" if release == "cropped" else "image"
+            write(folder, range(row.onset, row.offset + 1), prefix)
+    if release == "long":
+        write_sheet(tmp_path / "SMIC-HS-E_annotation.xlsx", rows)
+        assert len(rows) == 157
+    clips = {clip.clip: clip for clip in smic.read(tmp_path)}
+    assert len(clips) == {"raw": 164, "cropped": 163, "long": 161}[release]
+    assert len({clip.subject_key for clip in clips.values()}) == 16
+    for row in table.itertuples():
+        clip = clips.get(row.clip)
+        if clip is not None:
+            found = (clip.numbers[0], clip.numbers[-1], clip.label, clip.subject)
+            assert found == (row.onset, row.offset, row.label, row.subject)
