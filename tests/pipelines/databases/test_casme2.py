@@ -135,7 +135,8 @@ def test_official_list_follows_the_sheet_of_2014(tmp_path):
     build(tmp_path, rows)
     write_sheet(tmp_path, rows, "CASME2-coding-20190701.xlsx")
     assert [c.clip for c in casme2.read(tmp_path)] == ["EP01_08"]
-    write_sheet(tmp_path, rows[:1], "CASME2-coding-20140508.xlsx")
+    (tmp_path / "sheets").mkdir()
+    write_sheet(tmp_path, rows[:1], "sheets/CASME2-coding-20140508.xlsx")
     skipped = []
     assert casme2.read(tmp_path, skipped) == []  # the sheet of 2014 wins
     assert [s.key for s in skipped] == ["casme2/sub24/EP01_08"]  # EP02_07 is known to have no row

@@ -53,6 +53,10 @@ def test_truth_takes_every_frame_back_to_the_onset(drift):
         unmoved = error(frames[t], frames[0])
         assert error(pull_back(frames[t], truth), frames[0]) < min(0.5, 0.6 * unmoved)
         assert error(pull_back(frames[t], -truth), frames[0]) > 1.3 * unmoved  # the sign matters
+        for near in (0.9, 1.1):  # no other size of it fits as well
+            assert error(pull_back(frames[t], near * truth), frames[0]) > error(
+                pull_back(frames[t], truth), frames[0]
+            )
 
 
 def test_truth_without_drift_is_the_expression_alone():
