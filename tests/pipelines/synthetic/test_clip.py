@@ -141,3 +141,16 @@ def test_spec_survives_json():
     spec = make()
     assert clip.ClipSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
     assert spec.action_units == ("12", "L6")
+
+
+def test_backward_map_inverts_the_displacement():
+    spec = make(amplitude=1.5)
+    field, drift = clip.displacement(spec), clip.drift_path(spec)[6]
+    origin = clip._sources(spec, field, 1.0, drift, np.eye(3))
+    forward = origin + clip.displacement_at(spec, origin)
+    homogeneous = np.concatenate([forward, np.ones_like(forward[..., :1])], axis=-1)
+    pixels = (homogeneous @ drift.T)[..., :2]
+    grid = np.stack(np.meshgrid(np.arange(320), np.arange(240)), axis=-1)
+    assert np.abs(field).max() > 3
+    assert np.abs(pixels - grid).max() < 0.05
+    assert np.abs(pixels - grid).mean() < 0.002
