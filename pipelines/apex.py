@@ -31,16 +31,16 @@ def spot(frames: np.ndarray, regions: np.ndarray, onset: int = 0, offset: int | 
 def motion_curve(frames: np.ndarray, regions: np.ndarray, onset: int = 0) -> np.ndarray:
     """How far each frame has moved from the onset frame: (t,) float, px, smoothed over time.
 
-    The mean over the regions of the median displacement's length; DIS optical flow.
+    The mean over the regions of the mean length of the displacement; DIS optical flow.
     """
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     size = frames.shape[1]
     boxes = np.round(regions * size).astype(int)
     curve = np.zeros(len(frames))
     for index, frame in enumerate(frames):
         if index == onset:
             continue
-        length = np.linalg.norm(flow.calc(frames[onset], frame, None), axis=-1)  # (S, S)
+        length = np.linalg.norm(flow.calc(frames[onset], frame, np.empty(0)), axis=-1)  # (S, S)
         curve[index] = np.mean([np.mean(length[y1:y2, x1:x2]) for y1, x1, y2, x2 in boxes])
     sigma = max(0.5, SMOOTHING * len(frames))
     return cv2.GaussianBlur(curve[None], (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)[0]

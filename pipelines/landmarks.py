@@ -78,10 +78,10 @@ def _faces(image: np.ndarray) -> list[np.ndarray]:
     """The landmarks of all faces in a (h, w, 3) uint8 RGB image: (478, 2) float32 px each."""
     with _quiet():
         result = _face_mesh().process(np.ascontiguousarray(image))
-    scale = np.float32([image.shape[1], image.shape[0]])
+    scale = np.array([image.shape[1], image.shape[0]], np.float32)
     # MediaPipe's 0 and 1 are the outer edges of the image; ours are the centres of its pixels.
     return [
-        np.float32([(point.x, point.y) for point in face.landmark]) * scale - 0.5
+        np.array([(point.x, point.y) for point in face.landmark], np.float32) * scale - 0.5
         for face in result.multi_face_landmarks or ()
     ]
 

@@ -71,9 +71,11 @@ class PrepareConfig:
 
 def ensure_prepared(config: PrepareConfig) -> dict:
     """The manifest of `config.folder`; prepares first if it is missing or no longer current."""
-    if not prepared_is_current(config.folder, config):
-        return prepare(config)
-    return read_manifest(config.folder)
+    if prepared_is_current(config.folder, config):
+        manifest = read_manifest(config.folder)
+        if manifest is not None:
+            return manifest
+    return prepare(config)
 
 
 def prepared_is_current(out, config: PrepareConfig) -> bool:

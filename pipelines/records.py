@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import pathlib
+import typing
 
 import numpy as np
 
@@ -66,6 +67,7 @@ def frames_record(clip: schema.Clip, config) -> Record:
         images, onset, config.image_size, config.margin, config.rigid, name=clip.frames[clip.onset]
     )
     boxes = align.region_boxes(aligned.landmarks, aligned.frames.shape[1])
+    peak: int | None
     if config.apex == "spotted":
         peak = apex.spot(aligned.frames, boxes, onset, offset)
     elif config.apex == "middle":
@@ -148,7 +150,7 @@ class Writer:
         self.folder = folder
         self.entries: list[dict] = []
         self._digest = hashlib.sha256()
-        self._shard = None
+        self._shard: typing.Any = None
 
     def write(self, record: Record) -> None:
         import tensorflow as tf

@@ -29,6 +29,8 @@ REWEIGHTINGS = 2  # in each round of refinement
 # (radians), and how many blocks' say that weighs, in the search and after it.
 LIKELY = (0.006, 0.01)
 PRIOR_SEARCH, PRIOR_REFINE = 0.1, 0.01
+FARTHEST = 2 * np.array([*LIKELY, 0, 0])
+TINY = 1e-6 * np.eye(4)  # so that a face without texture has a solution: no motion
 
 
 class RigidMotion:
@@ -69,7 +71,7 @@ class _Blocks:
         self.centre = (len(self.template) - 1) / 2
         self.unit = len(onset) / 144  # of SEARCH and REFINE, px
         likely = np.array([*LIKELY, np.inf, np.inf]) / (len(self.template) / 144)
-        self.prior = 1 / likely**2
+        self.prior = np.diag(1 / likely**2)
         self.dx = cv2.Scharr(self.template, cv2.CV_32F, 1, 0, scale=1 / 32)
         self.dy = cv2.Scharr(self.template, cv2.CV_32F, 0, 1, scale=1 / 32)
         say = _means(trust)
@@ -88,6 +90,7 @@ class _Blocks:
         one, nil = np.ones_like(x), np.zeros_like(x)
         # How a block moves with scale, rotation, dx and dy.
         self.moves = np.stack([x, -y, one, nil, y, x, nil, one], 1).reshape(-1, 2, 4)  # (m, 2, 4)
+        self.flat_moves = self.moves.reshape(-1, 4).T.copy()  # (4, 2 m)
         hessians = np.einsum("mia,mij,mjb->mab", self.moves, normal, self.moves)
         self.hessians = hessians.reshape(-1, 16)
 
@@ -140,17 +143,17 @@ class _Blocks:
 
     def _weights(self, steps, shifts, limit):
         """Tukey's weight of each block under each step (k, 4), times its trust: (k, m)."""
-        away = np.tensordot(steps, self.moves, (1, 2)) - shifts  # (k, m, 2)
-        away = (away**2).sum(axis=2) / (limit * self.unit) ** 2
-        return self.trust * (1 - np.minimum(away, 1)) ** 2
+        away = (steps @ self.flat_moves - shifts.ravel()) / (limit * self.unit)  # (k, 2 m)
+        away *= away
+        near = 1 - np.minimum(away[:, 0::2] + away[:, 1::2], 1)
+        return self.trust * near * near
 
     def _fit(self, weights, pull, motion, prior):
         """The weighted least-squares step for each row of weights (k, m): (k, 4)."""
-        prior = prior * self.prior
-        # Beyond twice the likely it draws no further: that head did turn.
-        away = np.clip(motion[:2], *(np.array(LIKELY) * [[-2], [2]]))
-        hessians = (weights @ self.hessians).reshape(-1, 4, 4) + np.diag(prior + 1e-6)
-        right = weights @ pull + prior * [*away, 0, 0]
+        # Beyond twice the likely the prior draws no further: that head did turn.
+        away = np.minimum(np.maximum(motion, -FARTHEST), FARTHEST)
+        hessians = (weights @ self.hessians).reshape(-1, 4, 4) + prior * self.prior + TINY
+        right = weights @ pull + prior * self.prior @ away
         return np.linalg.solve(hessians, right[..., None])[..., 0]
 
 

@@ -12,6 +12,7 @@ from concurrent import futures
 
 from pipelines import schema
 
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 AHEAD = 4  # items per process that are under way or waiting to be taken
 
 
@@ -36,7 +37,7 @@ def run(function, items, config, jobs: int = 0):
     waiting: collections.deque = collections.deque()
     rest = iter(items)
     try:
-        with _interrupts_ignored():  # inherited by the processes, which start here
+        with _inherited():  # the processes start here
             for _, item in zip(range(jobs), rest):
                 waiting.append(pool.submit(function, item, config))
         while waiting:
@@ -53,17 +54,21 @@ def _start():
     """In each process: one thread, since they share the cores; Ctrl-C is for the parent."""
     import cv2
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # also where it could not be inherited
     cv2.setNumThreads(1)
 
 
 @contextlib.contextmanager
-def _interrupts_ignored():
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _inherited():
+    """What processes started inside inherit: Ctrl-C ignored from the start, one thread for BLAS."""
+    kept = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    main = threading.current_thread() is threading.main_thread()  # only it may set signals
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        if main:
+            signal.signal(signal.SIGINT, previous)
+        for name, value in kept.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
