@@ -40,11 +40,11 @@ def detect(image: np.ndarray, name: str = "the image") -> np.ndarray:
     """
     height, width = image.shape[:2]
     for fraction in _BORDERS:
-        border = round(fraction * max(height, width))
-        faces = _faces(_with_border(image, border))
+        border = round(fraction * height), round(fraction * width)
+        faces = _faces(_with_border(image, *border))
         if faces:
             points = max(faces, key=lambda p: np.prod(np.ptp(p, axis=0)))
-            return points - np.float32(border)
+            return points - np.array(border[::-1], np.float32)
     raise NoFace(f"no face found in {name}: is it a face seen from the front, upright and lit?")
 
 
@@ -86,11 +86,11 @@ def _faces(image: np.ndarray) -> list[np.ndarray]:
     ]
 
 
-def _with_border(image: np.ndarray, border: int) -> np.ndarray:
-    """The image with `border` px of black on each side, or with -`border` px cut off."""
-    if border < 0:
-        return image[-border:border, -border:border]
-    return np.pad(image, ((border, border), (border, border), (0, 0))) if border else image
+def _with_border(image: np.ndarray, y: int, x: int) -> np.ndarray:
+    """The image with y rows and x columns of black on each side, or, negative, with so many cut."""
+    if y < 0:
+        return image[-y:y, -x:x]
+    return np.pad(image, ((y, y), (x, x), (0, 0))) if y else image
 
 
 @functools.lru_cache(maxsize=1)

@@ -11,11 +11,10 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
 import sys
 from typing import Optional
 
-from pipelines import databases, flags, records, schema
+from pipelines import databases, flags, folders, records, schema
 
 MAX_FAILED = 0.05  # of all clips; more than this is not a few bad clips but a wrong or broken copy
 SYNTHETIC_ROOT = "data/synthetic"
@@ -116,8 +115,7 @@ def prepare(config: PrepareConfig) -> dict:
     clips, skipped = _read_database(config)
     _check_failed(len(clips), skipped, config)
     source = _source_digest(clips, skipped)
-    partial = _partial_folder(out)
-    try:
+    with folders.replaced_whole(out) as partial:
         writer = records.Writer(partial)
         for result in _process(clips, config):
             if isinstance(result, schema.Skipped):
@@ -128,9 +126,6 @@ def prepare(config: PrepareConfig) -> dict:
         _check_failed(len(writer.entries), skipped, config)
         manifest = _manifest(config, writer, skipped, source)
         (partial / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-        _replace(partial, out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return manifest
 
 
@@ -249,40 +244,6 @@ def _versions() -> dict:
         except metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _partial_folder(out: pathlib.Path) -> pathlib.Path:
-    """A fresh folder beside `out` to write into; leftovers of killed runs are removed."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    for old in out.parent.glob(f".{out.name}.partial-*"):
-        pid = old.name.rpartition("-")[2]
-        if pid.isdigit() and not _is_running(int(pid)):
-            shutil.rmtree(old, ignore_errors=True)
-    partial = out.parent / f".{out.name}.partial-{os.getpid()}"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    return partial
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _replace(partial: pathlib.Path, out: pathlib.Path) -> None:
-    """Puts `partial` in the place of `out`, which is an earlier prepared folder or absent."""
-    if out.exists():
-        old = partial.with_name(partial.name + "-old")
-        out.rename(old)
-        partial.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        partial.rename(out)
 
 
 def main(argv=None) -> int:

@@ -87,7 +87,9 @@ def frames_record(clip: schema.Clip, config) -> Record:
         "landmarks": aligned.landmarks.astype(np.float32).ravel(),
         "regions": boxes.astype(np.float32).ravel(),
     }
-    return _record(moved, features)
+    record = _record(moved, features)
+    record.entry["matrix"] = aligned.matrix.tolist()  # px of the onset frame -> aligned px
+    return record
 
 
 def motion_record(clip: schema.Clip, database) -> Record:

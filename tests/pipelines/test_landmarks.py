@@ -32,9 +32,18 @@ def test_landmarks_follow_a_shift(face):
 
 
 def test_a_face_that_fills_the_image_is_found(face):
-    tight = face[130:395, 215:425]
-    points = landmarks.detect(tight) + [215, 130]
-    assert np.abs(points - landmarks.detect(face)).mean() < 4
+    tight = face[200:360, 250:390]
+    assert not landmarks._faces(tight)  # not without a border around it
+    points = landmarks.detect(tight) + [250, 200]
+    assert np.abs(points - landmarks.detect(face))[[33, 133, 362, 263]].mean() < 4
+
+
+def test_a_small_face_in_a_large_image_is_found():
+    large = cartoon.face((960, 1280), scale=0.6)
+    assert not landmarks._faces(large)  # not before the image is cut
+    right, left = eye_centres(landmarks.detect(large))
+    np.testing.assert_allclose(right, [640 - 28.2, 480 - 11.3], atol=5)
+    np.testing.assert_allclose(left, [640 + 28.2, 480 - 11.3], atol=5)
 
 
 def test_the_largest_of_several_faces_is_taken():

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import sys
@@ -13,9 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines import prepare, prepared, schema
+from pipelines import align, prepare, prepared, schema
 from pipelines.prepare import PrepareConfig
 
+SHARED = pathlib.Path(__file__).parents[2] / "../shared/data/smic_clips.csv"
 CLIPS = {"s01_ne_01": 4, "s01_sur_01": 5, "s02_po_01": 3}
 
 
@@ -60,6 +62,10 @@ def test_a_prepared_folder_is_what_dataset_reads(config):
     assert [item["num_frames"] for item in manifest["clips"]] == [4, 5, 3]
     assert manifest["clips"][1]["numbers"] == [1000, 1001, 1002, 1003, 1004]
     assert manifest["clips"][0]["apex"] is None and manifest["skipped"] == []
+    # The eyes of the drawn face, by the matrix of the manifest, are where aligned eyes belong.
+    for item in manifest["clips"]:
+        eyes = align.transform_points(np.array([[273, 221], [367, 221]]), np.array(item["matrix"]))
+        np.testing.assert_allclose(eyes, [[46.4, 36.2], [97.6, 36.2]], atol=5)
     assert manifest == json.loads((config.folder / "manifest.json").read_text())
 
     opened = prepared.open_prepared(config.folder)
@@ -183,17 +189,6 @@ def test_a_folder_of_something_else_is_not_touched(config):
     assert (config.folder / "thesis.tex").read_text() == "years of work"
 
 
-def test_leftovers_of_a_killed_run_are_removed(config):
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    old = config.folder.parent / f".prepared.partial-{gone.pid}"
-    other = config.folder.parent / f".prepared.partial-{os.getppid()}"
-    for folder in (old, other):
-        folder.mkdir()
-    prepare.prepare(config)
-    assert not old.exists() and other.exists()
-
-
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -236,6 +231,33 @@ def test_the_command_in_parallel_gives_the_same_records(config, root, tmp_path):
     assert done.stdout == f"{out}: 3 clips of 2 subjects, 0 skipped\n"
     assert done.stderr == ""
     assert prepare.read_manifest(out)["digest"] == serial["digest"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not SHARED.is_file(), reason="the list of real clips is not at hand")
+def test_real_names_in_the_three_releases(tmp_path):
+    """Clips with errata of their own, rendered under their real names, give the same labels."""
+    import pandas as pd
+
+    from pipelines.synthetic import write
+
+    table = pd.read_csv(SHARED)
+    names = ("s03_ne_16", "s09_sur_01", "s09_sur_02", "s09_sur_03", "s18_sur_03", "s20_po_01")
+    table = table[table["clip"].isin(names)]
+    found = {}
+    for release in ("raw", "cropped", "long"):
+        root = tmp_path / release
+        write.write_smic(root, table, release, keep_frames=4, workers=1)
+        config = PrepareConfig("smic", str(root), str(tmp_path / f"out-{release}"), jobs=1)
+        manifest = prepare.prepare(config)
+        assert manifest["skipped"] == []
+        found[release] = {item["clip"]: item for item in manifest["clips"]}
+    labels = {row.clip: row.label for row in table.itertuples()}
+    assert {k: v["label"] for k, v in found["raw"].items()} == labels
+    assert {k: v["label"] for k, v in found["long"].items()} == labels
+    assert set(found["cropped"]) == set(labels) - {"s18_sur_03"}
+    for name, item in found["long"].items():
+        assert item["numbers"][0] == found["raw"][name]["numbers"][0]
 
 
 @pytest.mark.slow
