@@ -162,16 +162,20 @@ def train_folds(config, prepared, splits, seeds, out):
     return records
 
 
-def make_trainer(config, prepared):
-    """The `Trainer` for this data: one for all folds and seeds."""
-    from me_keras.training import Trainer
+def make_trainer(config, prepared, steps_per_epoch=None):
+    """The `Trainer` for this data: one for all folds and seeds.
 
+    An epoch is as many steps as all clips fill batches, unless given: the same for every fold.
+    """
+    from me_keras.training import Trainer, make_deterministic
+
+    make_deterministic()
     return Trainer(
         config,
         image_size=prepared.image_size,
         num_classes=len(prepared.classes),
         motion_channels=0 if prepared.motion is None else prepared.motion.shape[-1],
-        steps_per_epoch=max(1, round(len(prepared) / config.batch_size)),
+        steps_per_epoch=steps_per_epoch or max(1, round(len(prepared) / config.batch_size)),
         mirrored_regions=MIRRORED_REGIONS,
     )
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from me_keras import losses
 from me_keras.layers.regions import mirror_boxes
-from me_keras.models import MODELS, displacement_model
+from me_keras.models import MODELS
 
 METRICS = ("loss", "accuracy", "reconstruction", "smoothness")
 
@@ -151,10 +151,16 @@ class Trainer:
         steps = tf.constant(self.steps_per_epoch)
         history = []
         for _ in range(epochs):
-            values = (epoch(iterator, steps) / self.steps_per_epoch).numpy()
-            history.append(dict(zip(METRICS, map(float, values))))
+            try:
+                values = (epoch(iterator, steps) / self.steps_per_epoch).numpy()
+            except tf.errors.InvalidArgumentError as error:
+                # the warp looks pixels up by the displacement: NaN is no index
+                if "interpolate_bilinear" not in str(error):
+                    raise
+                values = np.full(len(METRICS), np.nan)
             if not np.isfinite(values[0]):
                 raise FloatingPointError("the loss is no longer a number: lower --learning-rate")
+            history.append(dict(zip(METRICS, map(float, values))))
             if on_epoch:
                 on_epoch(history[-1])
         return history
@@ -265,6 +271,11 @@ class Trainer:
             dx, rest = mirrored["motion"][..., :1], mirrored["motion"][..., 1:]
             mirrored["motion"] = tf.concat([-dx, rest], axis=-1)
         return {**mirrored, "regions": mirror_boxes(inputs["regions"], self.mirrored_regions)}
+
+
+def make_deterministic():
+    """Same seed, same result, to the bit: call before the first TensorFlow operation."""
+    tf.config.experimental.enable_op_determinism()
 
 
 def default_strategy():

@@ -19,7 +19,9 @@ def table(results):
     for name, label in (("uf1", "UF1"), ("uar", "UAR"), ("accuracy", "accuracy")):
         score = results[name]
         low, high = score["ci95"]
-        lines.append(f"{label:<22}{score['mean']:>8.4f}{score['sd']:>8.4f}   {low:.4f} .. {high:.4f}")
+        lines.append(
+            f"{label:<22}{score['mean']:>8.4f}{score['sd']:>8.4f}   {low:.4f} .. {high:.4f}"
+        )
     for name, value in results["per_class_f1"].items():
         lines.append(f"{'F1 ' + name:<22}{value:>8.4f}")
     if len(results["per_database"]) > 1:
@@ -34,7 +36,7 @@ def table(results):
     if results["dgm_gain"] is not None:
         lines.append(
             f"{'DGM gain':<22}{results['dgm_gain']:>8.4f}{'':>8}   "
-            "of 1: reconstruction of held-out subjects"
+            "reconstruction, held-out subjects"
         )
     lines += [f"skipped {s['key']}: {s['reason']}" for s in results["skipped"]]
     return "\n".join(lines)

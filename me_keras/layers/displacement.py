@@ -1,8 +1,8 @@
 """The Displacement Generation Module (DGM): onset and apex in, motion out.
 
-From the paper (CVPR 2023, abstract): it is convolutional, takes the onset and the apex frame, and is
-learned by self-supervision with the recognition. Our choices: the Lucas-Kanade start, the U-Net,
-its sizes, and the bound on the displacement.
+From the paper (CVPR 2023, abstract): it is convolutional, takes the onset and the apex frame, and
+is learned by self-supervision with the recognition. Our choices: the Lucas-Kanade start, the
+U-Net, its sizes, and the bound on the displacement.
 """
 
 import keras
@@ -41,11 +41,11 @@ class DisplacementGenerator(keras.layers.Layer):
         self.filters = tuple(filters)
         self.max_displacement = max_displacement
         self.iterations = iterations
-        self.encoder = [
-            (_conv(n, strides=1 if level == 0 else 2), _conv(n))
-            for level, n in enumerate(self.filters)
-        ]
-        self.decoder = [(_conv(n, kernel_size=1), _conv(n)) for n in self.filters[-2::-1]]
+        # Flat lists: Keras does not save layers in nested ones.
+        self.reduce = [_conv(n, strides=2 if i else 1) for i, n in enumerate(self.filters)]
+        self.encode = [_conv(n) for n in self.filters]
+        self.project = [_conv(n, kernel_size=1) for n in self.filters[-2::-1]]
+        self.decode = [_conv(n) for n in self.filters[-2::-1]]
         self.upsample = keras.layers.UpSampling2D(2, interpolation="nearest")
         small = keras.initializers.RandomNormal(stddev=1e-3)
         self.head = keras.layers.Conv2D(8, 3, padding="same", kernel_initializer=small)
@@ -68,11 +68,11 @@ class DisplacementGenerator(keras.layers.Layer):
         first *= 2.0  # pixels of full resolution
         x = tf.cast(_evidence(pair, first, left), self.compute_dtype)  # (b, h/4, w/4, 44)
         skips = []
-        for down, refine in self.encoder:
-            x = refine(down(x))  # (b, h/4/2^i, w/4/2^i, filters[i])
+        for reduce, encode in zip(self.reduce, self.encode):
+            x = encode(reduce(x))  # (b, h/4/2^i, w/4/2^i, filters[i])
             skips.append(x)
-        for (project, refine), skip in zip(self.decoder, skips[-2::-1]):
-            x = refine(self.upsample(project(x)) + skip)  # (b, h/4/2^i, w/4/2^i, filters[i])
+        for project, decode, skip in zip(self.project, self.decode, skips[-2::-1]):
+            x = decode(self.upsample(project(x)) + skip)  # (b, h/4/2^i, w/4/2^i, filters[i])
         correction = tf.nn.depth_to_space(tf.cast(self.head(x), tf.float32), 2)
         half = (first + correction) / self.max_displacement  # (b, h/2, w/2, 2)
         half = self.max_displacement * tf.tanh(half)

@@ -6,7 +6,6 @@ ignored, so that it runs in the same protocol.
 """
 
 import keras
-import tensorflow as tf
 
 from me_keras.layers.motion import MotionMaps
 from me_keras.layers.transformer import SeededDropout

@@ -1,0 +1,54 @@
+"""Installs `me_keras` and `pipelines`. Versions are pinned in constraints.txt, not here."""
+
+import pathlib
+import re
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "me_keras" / "__init__.py").read_text())[1]
+
+TEST = [
+    "pytest",
+    "pytest-xdist",  # both cores for the tests
+    "hypothesis",  # properties over many inputs instead of a few chosen ones
+    "scipy",  # independent reference values
+]
+
+setup(
+    name="me-keras",
+    version=VERSION,
+    description="FRL-DGT: micro-expression recognition in TensorFlow/Keras, from frames to serving",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    packages=find_packages(include=["me_keras*", "pipelines*"]),
+    python_requires=">=3.9,<3.12",  # the Pythons of TensorFlow 2.15
+    install_requires=[
+        # The last set in which all of these work together; numpy 2 breaks TensorFlow 2.15.
+        "tensorflow==2.15.1",
+        "keras==2.15.0",
+        "tensorflow-addons==0.23.0",  # dense_image_warp; imported in one module
+        "numpy>=1.23.5,<2",
+        "scikit-learn",  # splits by subject
+        "keras-tuner==1.4.8",
+        # Face landmarks, the model inside the wheel. It requires opencv-contrib-python, which
+        # holds all of opencv-python: listing that too would put two wheels over one cv2 folder.
+        "mediapipe==0.10.21",
+        "pandas<3",  # annotation tables; pandas 3 asks for numpy 2
+        "openpyxl",  # .xlsx annotation sheets, for pandas
+        "xlrd",  # .xls annotation sheets, for pandas
+        "tqdm",  # progress bars
+        "matplotlib",  # figures
+    ],
+    extras_require={
+        "test": TEST,
+        "dev": [*TEST, "ruff", "mypy", "pandas-stubs", "types-tqdm"],
+    },
+    entry_points={
+        "console_scripts": [
+            "me-keras-loso = me_keras.loso:main",
+            "me-keras-prepare = pipelines.prepare:main",
+        ]
+    },
+)

@@ -1,0 +1,53 @@
+import cv2
+import numpy as np
+
+from me_keras.evaluation import report
+
+
+def results(seeds=2, databases=1, gain=0.41):
+    score = {"mean": 0.7123, "sd": 0.01, "per_seed": [0.7] * seeds, "ci95": [0.6, 0.8]}
+    return {
+        "dataset": "smic",
+        "model": "frl_dgt",
+        "counts": {"clips": 9, "subjects": 3, "skipped": 1},
+        "uf1": score,
+        "uar": score,
+        "accuracy": score,
+        "per_class_f1": {"negative": 0.9, "positive": 0.5, "surprise": 0.7},
+        "per_database": {
+            f"db{i}": {"uf1": score, "uar": score, "clips": 4} for i in range(databases)
+        },
+        "ensemble": {"uf1": 0.75, "uar": 0.74, "accuracy": 0.76},
+        "dgm_gain": gain,
+        "confusion": [[3, 0, 0], [1, 1, 1], [0, 0, 3]],
+        "skipped": [{"key": "smic/s01/x", "path": "x.bmp", "reason": "no face found in x.bmp"}],
+    }
+
+
+def test_table_says_everything():
+    text = report.table(results(databases=2))
+    for part in (
+        "9 clips, 3 subjects, 1 skipped, 2 seed(s)",
+        "UF1                     0.7123  0.0100   0.6000 .. 0.8000",
+        "F1 surprise             0.7000",
+        "db1",
+        "seeds voting            0.7500",
+        "DGM gain                0.4100",
+        "skipped smic/s01/x: no face found in x.bmp",
+    ):
+        assert part in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_table_leaves_out_what_does_not_apply():
+    text = report.table(results(seeds=1, gain=None))
+    assert "voting" not in text and "DGM" not in text and "db0" not in text
+
+
+def test_figures_are_pictures(tmp_path):
+    report.confusion_figure(results(), tmp_path / "confusion.png")
+    history = [{"loss": 1.0 / (i + 1), "accuracy": i / 5} for i in range(5)]
+    report.curves_figure([{"history": history}] * 3, results(), tmp_path / "curves.png")
+    for name in ("confusion", "curves"):
+        image = cv2.imread(str(tmp_path / f"{name}.png"))
+        assert min(image.shape[:2]) > 300 and len(np.unique(image)) > 20

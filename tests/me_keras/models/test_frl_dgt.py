@@ -1,0 +1,92 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from me_keras.models import MODELS, displacement_model, frl_dgt
+
+
+def frames(rng, size=32, batch=2):
+    boxes = np.sort(rng.random((batch, 9, 2, 2)), axis=2).reshape(batch, 9, 4)
+    return {
+        "onset": tf.constant(rng.random((batch, size, size, 1)), tf.float32),
+        "apex": tf.constant(rng.random((batch, size, size, 1)), tf.float32),
+        "regions": tf.constant(boxes, tf.float32),
+    }
+
+
+SMALL = {"image_size": 32, "width": 16, "heads": 2, "filters": (8, 12)}
+
+
+def test_outputs(rng):
+    inputs = frames(rng)
+    model = frl_dgt(**SMALL)
+    outputs = model(inputs)
+    assert {name: value.shape for name, value in outputs.items()} == {
+        "logits": (2, 3),
+        "displacement": (2, 32, 32, 2),
+        "warped": (2, 32, 32, 1),
+    }
+    assert model.predict(inputs, verbose=0)["logits"].shape == (2, 3)
+
+
+@pytest.mark.parametrize("order", ["before", "after"])
+@pytest.mark.parametrize("parts", ["lgf", "gf", "lf", "lg", "l", "g", "f", ""])
+@pytest.mark.parametrize("channels", [0, 1, 2, 3])
+def test_every_ablation_builds_saves_and_loads(rng, tmp_path, order, parts, channels):
+    options = {"local_fusion": "l" in parts, "global_fusion": "g" in parts}
+    model = frl_dgt(
+        **SMALL, motion_channels=channels, fusion_order=order, face_fusion="f" in parts, **options
+    )
+    inputs = frames(rng)
+    if channels:
+        inputs["motion"] = tf.constant(rng.normal(size=(2, 32, 32, channels)), tf.float32)
+        del inputs["onset"], inputs["apex"]
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for name, value in model(inputs).items():
+        np.testing.assert_allclose(loaded(inputs)[name], value, atol=1e-6)
+
+
+def gradient_of_logits(model, inputs, name):
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.square(model(inputs)["logits"]))
+    variables = model.get_layer(name).trainable_variables
+    gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
+    return sum(float(tf.reduce_sum(tf.abs(g))) for g in gradients)
+
+
+def test_recognition_shapes_the_displacement_unless_detached(rng):
+    inputs = frames(rng)
+    assert gradient_of_logits(frl_dgt(**SMALL), inputs, "displacement_generator") > 0
+    detached = frl_dgt(**SMALL, detach_motion=True)
+    assert gradient_of_logits(detached, inputs, "displacement_generator") == 0
+
+
+def test_it_compiles_and_fits_like_any_keras_model(rng):
+    from me_keras import losses
+
+    inputs = frames(rng, batch=4)
+    model = frl_dgt(**SMALL)
+    model.compile(
+        keras.optimizers.AdamW(3e-3),
+        loss={
+            "logits": keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            "warped": losses.photometric,
+            "displacement": losses.smoothness,
+        },
+    )
+    targets = {"logits": tf.constant([0, 1, 2, 0])}
+    targets |= {"warped": inputs["onset"], "displacement": inputs["onset"]}
+    history = model.fit(inputs, targets, epochs=12, verbose=0).history["loss"]
+    assert history[-1] < 0.8 * history[0]
+
+
+def test_displacement_model_shares_the_convention(rng):
+    inputs = frames(rng)
+    outputs = displacement_model(32, (8, 12))({n: inputs[n] for n in ("onset", "apex")})
+    assert outputs["displacement"].shape == (2, 32, 32, 2)
+
+
+def test_the_dictionary_of_models():
+    assert set(MODELS) == {"frl_dgt", "ststnet"}

@@ -1,0 +1,174 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from me_keras.config import LosoConfig, with_presets
+from me_keras.training import Trainer, WarmupCosine, make_deterministic
+from pipelines.schema import MIRRORED_REGIONS
+
+CONFIG = with_presets(
+    LosoConfig(
+        epochs=3,
+        warmup_epochs=2,
+        batch_size=4,
+        filters=(8, 12),
+        width=16,
+        heads=2,
+        dropout=0.2,
+        learning_rate=3e-3,
+    ),
+    "frames",
+)
+SIZE = 32
+make_deterministic()
+
+
+def inputs(rng, count=4):
+    return {
+        "onset": rng.random((count, SIZE, SIZE, 1), np.float32),
+        "apex": rng.random((count, SIZE, SIZE, 1), np.float32),
+        "regions": np.tile(np.float32([0.1, 0.1, 0.6, 0.6]), (count, 9, 1)),
+    }
+
+
+def endless(rng, labels=(0, 1, 2, 0)):
+    element = (inputs(rng), {"label": np.int32(labels)})
+    return tf.data.Dataset.from_tensors(element).repeat()
+
+
+def finite(rng, rows=(0, 1, 2, -1)):
+    return tf.data.Dataset.from_tensors((inputs(rng), {"row": np.int32(rows)}))
+
+
+def make(config=CONFIG, **kwargs):
+    return Trainer(config, SIZE, 3, 0, 5, MIRRORED_REGIONS, **kwargs)
+
+
+def weights_of(trainer, part=""):
+    return [w.numpy() for w in trainer.model.trainable_variables if part in w.name]
+
+
+def moved(before, after):
+    return max(np.abs(a - b).max() for a, b in zip(before, after))
+
+
+def one_fold(trainer, seed=0):
+    trainer.reset(seed)
+    trainer.warm_up(endless(np.random.default_rng(1)))
+    history = trainer.fit(endless(np.random.default_rng(1)))
+    return history, trainer.predict(finite(np.random.default_rng(2)))
+
+
+def test_a_fold_does_not_depend_on_the_folds_before_it(rng):
+    trainer = make()
+    first_history, first = one_fold(trainer)
+    one_fold(trainer, seed=1)
+    again_history, again = one_fold(trainer)
+    assert first_history == again_history
+    np.testing.assert_array_equal(first["probabilities"], again["probabilities"])
+    _, other = one_fold(trainer, seed=1)
+    assert np.abs(other["probabilities"] - first["probabilities"]).max() > 1e-4
+
+
+def test_one_graph_serves_all_folds(rng):
+    trainer = make()
+    for seed in range(3):
+        one_fold(trainer, seed)
+    for function in (trainer._warmup_epoch, trainer._joint_epoch, trainer._predict_step):
+        assert function.experimental_get_tracing_count() == 1
+
+
+def test_it_learns_its_training_batch(rng):
+    trainer = make(dataclasses.replace(CONFIG, epochs=15, dropout=0.0))
+    trainer.reset(0)
+    history = trainer.fit(endless(rng))
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert history[-1]["accuracy"] == 1.0
+
+
+def test_predictions_come_by_row_without_padding(rng):
+    trainer = make()
+    trainer.reset(0)
+    found = trainer.predict(finite(rng, rows=(7, 3, -1, -1)))
+    np.testing.assert_array_equal(found["row"], [7, 3])
+    assert found["probabilities"].shape == (2, 3)
+    np.testing.assert_allclose(found["probabilities"].sum(axis=1), 1, atol=1e-5)
+    assert set(found) == {"row", "probabilities", "error", "error_unwarped"}
+
+
+def test_unwarped_error_by_hand(rng):
+    trainer = make()
+    trainer.reset(0)
+    data = finite(rng)
+    found = trainer.predict(data)
+    batch = next(iter(data))[0]
+    inside = np.s_[:, 4:-4, 4:-4]
+    expected = np.abs(batch["apex"].numpy() - batch["onset"].numpy())[inside].mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(found["error_unwarped"], expected[:3], rtol=1e-5)
+
+
+def test_a_mirrored_face_gets_the_same_prediction(rng):
+    trainer = make()
+    trainer.reset(0)
+    batch = {name: tf.constant(value) for name, value in inputs(rng).items()}
+    straight = trainer._predict_step(batch)["probabilities"]
+    mirrored = trainer._predict_step(trainer._mirror(batch))["probabilities"]
+    np.testing.assert_allclose(straight, mirrored, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["joint", "two-stage", "frozen"])
+def test_what_trains_the_displacement(rng, mode):
+    """joint: both losses; two-stage: without self-supervision nothing; frozen: nothing at all."""
+    for dgm_weight in (1.0, 0.0):
+        config = dataclasses.replace(CONFIG, dgm=mode, dgm_weight=dgm_weight, weight_decay=0.0)
+        trainer = make(config)
+        trainer.reset(0)
+        before = weights_of(trainer, "displacement_generator")
+        trainer.fit(endless(rng))
+        still = moved(before, weights_of(trainer, "displacement_generator")) == 0
+        assert still == (mode == "frozen" or (mode == "two-stage" and dgm_weight == 0))
+
+
+def test_warm_up_trains_the_displacement_alone(rng):
+    trainer = make(dataclasses.replace(CONFIG, forward_backward=0.1))
+    trainer.reset(0)
+    before, head = weights_of(trainer, "displacement_generator"), weights_of(trainer, "logits")
+    history = trainer.warm_up(endless(rng))
+    assert len(history) == 2
+    assert moved(before, weights_of(trainer, "displacement_generator")) > 0
+    assert moved(head, weights_of(trainer, "logits")) == 0
+
+
+def test_motion_maps_need_no_generator(rng):
+    trainer = Trainer(CONFIG, SIZE, 3, 2, 5, MIRRORED_REGIONS)
+    trainer.reset(0)
+    motion = {
+        "motion": rng.normal(size=(4, SIZE, SIZE, 2)).astype(np.float32),
+        "regions": inputs(rng)["regions"],
+    }
+    trainer.fit(tf.data.Dataset.from_tensors((motion, {"label": np.int32([0, 1, 2, 0])})).repeat())
+    found = trainer.predict(tf.data.Dataset.from_tensors((motion, {"row": np.int32(range(4))})))
+    assert set(found) == {"row", "probabilities"}
+    mirrored = trainer._mirror(motion)["motion"]
+    np.testing.assert_allclose(mirrored[..., 0], -motion["motion"][:, :, ::-1, 0])
+    np.testing.assert_allclose(mirrored[..., 1], motion["motion"][:, :, ::-1, 1])
+
+
+def test_divergence_is_said_in_one_line(rng):
+    trainer = make()
+    trainer.reset(0)
+    broken = inputs(rng)
+    broken["onset"][0, 0, 0] = np.nan
+    data = tf.data.Dataset.from_tensors((broken, {"label": np.int32([0] * 4)})).repeat()
+    with pytest.raises(FloatingPointError, match="lower --learning-rate"):
+        trainer.fit(data)
+
+
+def test_schedule_rises_then_falls_to_zero():
+    schedule = WarmupCosine(1e-3, 200)
+    values = np.array([float(schedule(step)) for step in range(201)])
+    assert values.argmax() in range(5, 15) and values.max() <= 1e-3
+    assert np.all(np.diff(values[15:]) < 0) and values[-1] < 1e-9
+    assert WarmupCosine(**schedule.get_config()).steps == 200
