@@ -80,6 +80,7 @@ def parse(text: str) -> Name | None:
 
 
 def is_sheet(name: str) -> bool:
+    """Whether a file has the name of SMIC-HS-E's annotation sheet."""
     return bool(re.match(r"smic[-_]hs[-_]e[-_]annotation.*\.(xlsx|xls|csv)$", name, re.IGNORECASE))
 
 
