@@ -96,15 +96,17 @@ def trained(arguments):
 
 def learned(trainer):
     """The displacement generator as a function of two grey images."""
+    import keras
     import tensorflow as tf
 
-    call = tf.function(trainer.generator)
+    outputs = trainer.model.output["displacement"]
+    call = tf.function(keras.Model(trainer.generator.input, outputs))
 
     def displacement(first, second):
         images = [
             tf.constant(image[None, ..., None] / 255, tf.float32) for image in (first, second)
         ]
-        return call({"onset": images[0], "apex": images[1]})["displacement"].numpy()[0]
+        return call({"onset": images[0], "apex": images[1]}).numpy()[0]
 
     return displacement
 

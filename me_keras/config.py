@@ -30,7 +30,7 @@ class ModelConfig:
         MOTIONS,
     )
     filters: tuple[int, ...] = option(
-        (48, 64, 96), "displacement generator: channels per level", nargs="+", metavar="N"
+        (32, 64, 96), "displacement generator: channels per level", nargs="+", metavar="N"
     )
     max_displacement: float = option(4.0, "displacement generator: bound, pixels")
     width: Optional[int] = option(None, "token width of the fusions (default: by data)")

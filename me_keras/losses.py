@@ -24,18 +24,16 @@ def photometric(onset, warped):
     """Robust brightness difference, blind to flicker, relative to the local contrast.
 
     The local mean of the difference is removed: 200 fps lamps flicker and shadows move. Dividing
-    by the contrast makes smooth cheeks count as much as brows. Compared at half resolution,
-    where sensor noise is half as large.
+    by the contrast makes smooth cheeks count as much as brows.
 
     Args:
         onset, warped: `(b, h, w, 1)` float in [0, 1].
     Returns:
         `(b,)` float32, in units of local contrast.
     """
-    difference = _half(warped - onset)  # (b, h/2, w/2, 1)
+    difference = warped - onset  # (b, h, w, 1)
     difference -= box_mean(difference, 9)
-    reference = _half(onset)
-    contrast = tf.sqrt(box_mean(tf.square(reference - box_mean(reference, 9)), 9))
+    contrast = tf.sqrt(box_mean(tf.square(onset - box_mean(onset, 9)), 9))
     return _mean_inside(charbonnier(difference / (contrast + 0.02), 0.05))
 
 
@@ -43,11 +41,11 @@ def photometric(onset, warped):
 def census(onset, warped):
     """Soft census difference over 5 x 5 neighbours: compares order, not brightness.
 
-    Args and returns as `photometric`, at half resolution too. Reference: Meister et al., 2018
-    (UnFlow); Jonschkowski et al., 2020 (UFlow). Deviation: 5 x 5, and a floor of two grey levels.
+    Args and returns as `photometric`. Reference: Meister et al., 2018 (UnFlow); Jonschkowski et
+    al., 2020 (UFlow). Deviation: 5 x 5, and a floor of two grey levels.
     """
-    first, second = (_census_transform(_half(image)) for image in (onset, warped))
-    distance = tf.square(first - second)  # (b, h/2, w/2, 25)
+    first, second = (_census_transform(image) for image in (onset, warped))
+    distance = tf.square(first - second)  # (b, h, w, 25)
     distance = tf.reduce_sum(distance / (0.1 + distance), axis=-1, keepdims=True)
     return _mean_inside(tf.pow(distance + 0.01, 0.4))
 
@@ -64,16 +62,15 @@ def _census_transform(image, size=5):
 def structure(onset, warped):
     """1 - structure term of SSIM over 7 x 7 windows, halved: blind to light and contrast.
 
-    Args and returns as `photometric`, at half resolution too; in [0, 1]. Reference: Wang et al.,
-    2004.
+    Args and returns as `photometric`; in [0, 1]. Reference: Wang et al., 2004.
     """
-    first, second = (local_normalize(_half(image), 7) for image in (onset, warped))
+    first, second = (local_normalize(image, 7) for image in (onset, warped))
     return _mean_inside(0.5 * (1.0 - box_mean(first * second, 7)))
 
 
 @keras.saving.register_keras_serializable(package="me_keras")
 def smoothness(onset, displacement, edge=20.0):
-    """First-order smoothness of the displacement at half resolution, relaxed at onset's edges.
+    """First-order smoothness of the displacement, relaxed at the onset's edges.
 
     Args:
         onset: `(b, h, w, 1)` float in [0, 1].
@@ -81,15 +78,33 @@ def smoothness(onset, displacement, edge=20.0):
         edge: float, per unit of brightness; optical-flow work uses 150 for streets, which would
             free brows and lips from any smoothness.
     Returns:
-        `(b,)` float32, pixels per two pixels.
+        `(b,)` float32, pixels per sample.
     """
-    image_gradients = spatial_gradient(_half(onset))
-    field_gradients = spatial_gradient(_half(displacement))
+    image_gradients = spatial_gradient(onset)
+    field_gradients = spatial_gradient(displacement)
     total = 0.0
     for image_gradient, field_gradient in zip(image_gradients, field_gradients):
-        weight = tf.exp(-edge * tf.abs(image_gradient))  # (b, h/2, w/2, 1)
+        weight = tf.exp(-edge * tf.abs(image_gradient))  # (b, h, w, 1)
         total += tf.reduce_mean(weight * charbonnier(field_gradient, 1e-2), axis=(1, 2, 3))
     return 0.5 * total
+
+
+def self_supervision(onset, apex, half, reconstruction="photometric", edge=20.0):
+    """Both terms that teach the displacement generator, at half resolution.
+
+    There sensor noise is half as large, and the warp, the costliest step, takes a quarter.
+
+    Args:
+        onset, apex: `(b, h, w, 1)` float in [0, 1].
+        half: `(b, h/2, w/2, 2)` float, displacement in pixels of full resolution.
+        reconstruction: key of `RECONSTRUCTION`.
+        edge: as `smoothness`.
+    Returns:
+        two `(b,)` float32: reconstruction and smoothness.
+    """
+    onset, apex = (tf.nn.avg_pool2d(image, 2, 2, "VALID") for image in (onset, apex))
+    warped = dense_warp(apex, 0.5 * half)  # (b, h/2, w/2, 1)
+    return RECONSTRUCTION[reconstruction](onset, warped), smoothness(onset, half, edge)
 
 
 def forward_backward(forward, backward):
@@ -102,10 +117,6 @@ def forward_backward(forward, backward):
     """
     round_trip = forward + dense_warp(backward, forward)  # (b, h, w, 2)
     return _mean_inside(charbonnier(round_trip, 1e-2))
-
-
-def _half(image):
-    return tf.nn.avg_pool2d(image, 2, 2, "VALID")  # (b, h/2, w/2, c)
 
 
 def _mean_inside(field):

@@ -67,7 +67,9 @@ class Trainer:
         self._initial = {}
         with self.strategy.scope():
             self.model = self._build()
-            self.generator = None if motion_channels else self._generator()
+            self.generator = None
+            if not motion_channels:
+                self._taught, self.generator = self._with_half_displacement()
             self._joint = self._optimizer(self.model, config.epochs)
             self._averages = [tf.Variable(v, trainable=False) for v in self._weights()]
             self._warmup = None
@@ -85,11 +87,12 @@ class Trainer:
             options["detach_motion"] = config.dgm != "joint"
         return MODELS[config.model](image_size, num_classes, motion_channels, **options)
 
-    def _generator(self):
-        """The displacement generator alone, sharing its layer with the whole model."""
-        outputs = {name: self.model.output[name] for name in ("displacement", "warped")}
-        inputs = {name: self.model.input[name] for name in ("onset", "apex")}
-        return keras.Model(inputs, outputs, name="displacement_model")
+    def _with_half_displacement(self):
+        """The model, and its displacement generator alone, both with `half` as an output."""
+        half = self.model.get_layer("displacement_generator").output["half"]
+        whole = keras.Model(self.model.input, {**self.model.output, "half": half})
+        frames = {name: self.model.input[name] for name in ("onset", "apex")}
+        return whole, keras.Model(frames, {"half": half}, name="displacement_model")
 
     def _optimizer(self, model, epochs):
         optimizer = keras.optimizers.AdamW(
@@ -183,13 +186,13 @@ class Trainer:
     def _warmup_step(self, batch):
         frames = {name: batch[0][name] for name in ("onset", "apex")}
         with tf.GradientTape() as tape:
-            outputs = self.generator(frames, training=True)
-            reconstruction, smooth = self._self_supervision(frames, outputs)
+            half = self.generator(frames, training=True)["half"]
+            reconstruction, smooth = self._self_supervision(frames, half)
             loss = reconstruction + self.config.smoothness * smooth
             if self.config.forward_backward:
                 reverse = {"onset": frames["apex"], "apex": frames["onset"]}
-                back = self.generator(reverse, training=True)["displacement"]
-                cycle = losses.forward_backward(outputs["displacement"], back)
+                back = self.generator(reverse, training=True)["half"]
+                cycle = losses.forward_backward(0.5 * half, 0.5 * back)
                 loss += self.config.forward_backward * self._mean(cycle)
         self._apply(self._warmup, tape, loss, self.generator.trainable_variables)
         return tf.stack([loss, 0.0, reconstruction, smooth])
@@ -198,10 +201,10 @@ class Trainer:
         inputs, labels = batch[0], batch[1]["label"]
         reconstruction = smooth = 0.0
         with tf.GradientTape() as tape:
-            outputs = self.model(inputs, training=True)
+            outputs = (self._taught if self.generator else self.model)(inputs, training=True)
             loss = self._mean(self._cross_entropy(labels, outputs["logits"]))
             if self.generator and self.config.dgm != "frozen":
-                reconstruction, smooth = self._self_supervision(inputs, outputs)
+                reconstruction, smooth = self._self_supervision(inputs, outputs["half"])
                 loss += self.config.dgm_weight * (reconstruction + self.config.smoothness * smooth)
         self._apply(self._joint, tape, loss, self._weights())
         for average, weight in zip(self._averages, self._weights()):
@@ -214,11 +217,11 @@ class Trainer:
         step = tf.cast(self._joint.iterations, tf.float32)
         return tf.minimum(self.config.weight_average, step / (step + 10.0))
 
-    def _self_supervision(self, frames, outputs):
-        compare = losses.RECONSTRUCTION[self.config.reconstruction]
-        reconstruction = compare(frames["onset"], outputs["warped"])
-        smooth = losses.smoothness(frames["onset"], outputs["displacement"], self.config.edge)
-        return self._mean(reconstruction), self._mean(smooth)
+    def _self_supervision(self, frames, half):
+        terms = losses.self_supervision(
+            frames["onset"], frames["apex"], half, self.config.reconstruction, self.config.edge
+        )
+        return [self._mean(term) for term in terms]
 
     def _cross_entropy(self, labels, logits):
         target = tf.one_hot(labels, logits.shape[-1])

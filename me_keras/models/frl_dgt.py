@@ -21,7 +21,7 @@ def frl_dgt(
     num_classes=3,
     motion_channels=0,
     num_regions=9,
-    filters=(48, 64, 96),
+    filters=(32, 64, 96),
     max_displacement=4.0,
     width=64,
     heads=4,
@@ -97,7 +97,7 @@ def frl_dgt(
     return keras.Model(inputs, outputs, name="frl_dgt")
 
 
-def displacement_model(image_size=128, filters=(48, 64, 96), max_displacement=4.0):
+def displacement_model(image_size=128, filters=(32, 64, 96), max_displacement=4.0):
     """The displacement generator alone: frames in, `displacement` and `warped` out."""
     inputs, outputs, _ = _displacement(image_size, filters, max_displacement)
     return keras.Model(inputs, outputs, name="displacement_model")

@@ -37,9 +37,9 @@ def test_charbonnier_by_hand():
 def test_smoothness_by_hand():
     flat = tf.fill((1, 16, 16, 1), 0.5)
     ramp = np.zeros((1, 16, 16, 2), np.float32)
-    ramp[..., 0] = 0.5 * np.arange(16)  # one pixel per half-resolution sample
+    ramp[..., 0] = np.arange(16)
     inner = losses.charbonnier(1.0, 1e-2), losses.charbonnier(0.5, 1e-2)  # inside, at the sides
-    across = (6 * inner[0] + 2 * inner[1]) / 8
+    across = (14 * inner[0] + 2 * inner[1]) / 16
     # gradients of u along x; v and the y direction are zero: epsilon
     expected = 0.5 * ((across + 0.01) / 2 + 0.01)
     np.testing.assert_allclose(losses.smoothness(flat, ramp), [expected], rtol=1e-4)
@@ -65,3 +65,15 @@ def test_forward_backward_of_a_translation_and_its_inverse():
 def test_registered_by_name():
     for loss in (*losses.RECONSTRUCTION.values(), losses.smoothness):
         assert keras.saving.get_registered_object(f"me_keras>{loss.__name__}") is loss
+
+
+def test_self_supervision_is_least_at_the_true_displacement(rng):
+    onset = texture(rng, 64)
+    apex = tf.roll(onset, (1, 2), (1, 2))  # moves 2 right and 1 down
+    values = {}
+    for scale in (0.0, 0.5, 1.0, 1.5):
+        half = tf.constant(np.tile(np.float32([2.0, 1.0]) * scale, (1, 32, 32, 1)))
+        reconstruction, smooth = losses.self_supervision(onset, apex, half)
+        values[scale] = float(reconstruction[0])
+        np.testing.assert_allclose(smooth, 0.01 * 0.5 * 2, rtol=0.5)
+    assert min(values, key=values.get) == 1.0
