@@ -12,8 +12,19 @@ MOTIONS = ("dgm", "farneback", "dis", "tvl1", "dynamic_image", "difference", "pr
 
 # What suits frames and what suits ready-made motion images, found by the runs in the README.
 PRESETS = {
-    "frames": {"epochs": 30, "learning_rate": 1e-3, "width": 64, "dropout": 0.1},
-    "precomputed": {"epochs": 240, "learning_rate": 1e-3, "width": 64, "dropout": 0.1},
+    "frames": {"epochs": 30, "learning_rate": 1e-3, "width": 64, "dropout": 0.1, "crop_size": 12},
+    "precomputed": {
+        "epochs": 30,
+        "learning_rate": 2e-3,
+        "width": 32,
+        "dropout": 0.1,
+        "crop_size": 8,
+    },
+}
+
+# Where a model wants other values than its kind of data does.
+MODEL_PRESETS = {
+    ("ststnet", "precomputed"): {"epochs": 60, "learning_rate": 5e-3},
 }
 
 
@@ -37,6 +48,14 @@ class ModelConfig:
     heads: int = option(4, "attention heads")
     depth: int = option(1, "Transformer blocks in each fusion")
     dropout: Optional[float] = option(None, "dropout in the fusions (default: by data)")
+    head_dropout: float = option(0.5, "dropout before the classifier")
+    readout: int = option(
+        16, "numbers each region and face patch hands to the classifier; 0: their mean over places"
+    )
+    crop_size: Optional[int] = option(
+        None, "side of a region's crop, samples (default: by data)", metavar="N"
+    )
+    patch_size: int = option(4, "side of a region's patches, samples")
     stochastic_depth: float = option(0.0, "chance to skip a Transformer branch in training")
     fusion_order: str = option(
         "before", "linear fusion before or after attention", ("before", "after")
@@ -143,5 +162,6 @@ def with_presets(config, kind):
         raise ValueError(
             "--model ststnet needs motion maps: choose --motion farneback, dis or tvl1"
         )
-    preset = {k: v for k, v in PRESETS[kind].items() if getattr(config, k) is None}
+    values = {**PRESETS[kind], **MODEL_PRESETS.get((config.model, kind), {})}
+    preset = {name: value for name, value in values.items() if getattr(config, name) is None}
     return dataclasses.replace(config, motion=motion, **preset)

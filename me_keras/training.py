@@ -79,10 +79,11 @@ class Trainer:
     def _build(self):
         config = self.config
         image_size, num_classes, motion_channels = self._shape
-        options = {"dropout": config.dropout}
+        options = {"head_dropout": config.head_dropout}
         if config.model == "frl_dgt":
             names = ("filters", "max_displacement", "width", "heads", "depth", "stochastic_depth")
             names += ("fusion_order", "local_fusion", "global_fusion", "face_fusion")
+            names += ("dropout", "readout", "crop_size", "patch_size")
             options |= {name: getattr(config, name) for name in names}
             options["detach_motion"] = config.dgm != "joint"
         return MODELS[config.model](image_size, num_classes, motion_channels, **options)

@@ -8,18 +8,20 @@ from me_keras.layers.warp import optical_strain
 
 @keras.saving.register_keras_serializable(package="me_keras")
 class MotionMaps(keras.layers.Layer):
-    """Splits motion into the sources that are fused: displacement, strain, learned features.
+    """Splits motion into the sources that are fused: displacement and its size, strain, features.
 
     Args:
         spacing: float, pixels between two samples of the motion; strain is per pixel.
         detach: bool; no gradient flows back into the motion.
 
     Call arguments:
-        motion: `(b, h, w, c)` float. c = 2: displacement, its strain is added; c = 3:
-            displacement and strain; otherwise taken as it is.
+        motion: `(b, h, w, c)` float. c = 2: displacement, its magnitude and strain are added;
+            c = 3: displacement and strain, the magnitude is added; otherwise taken as it is.
         features: optional `(b, h', w', f)` float.
     Returns:
-        list of `(b, h, w, c_i)`, one per source; features last, at their own resolution.
+        list of `(b, h, w, c_i)`, one per source: displacement, strain, magnitude, and features
+        last, at their own resolution. (The magnitude is our choice: what is linear in the
+        displacement cancels where a region moves both ways.)
     """
 
     def __init__(self, spacing=1.0, detach=False, **kwargs):
@@ -33,13 +35,18 @@ class MotionMaps(keras.layers.Layer):
             features = None if features is None else tf.stop_gradient(features)
         maps = [motion]
         if motion.shape[-1] == 2:
-            maps = [motion, optical_strain(motion, self.spacing)]
+            maps = [motion, optical_strain(motion, self.spacing), _magnitude(motion)]
         elif motion.shape[-1] == 3:
-            maps = [motion[..., :2], motion[..., 2:]]
+            maps = [motion[..., :2], motion[..., 2:], _magnitude(motion[..., :2])]
         return maps if features is None else [*maps, features]
 
     def get_config(self):
         return {**super().get_config(), "spacing": self.spacing, "detach": self.detach}
+
+
+def _magnitude(displacement):
+    """`(b, h, w, 2)` to `(b, h, w, 1)`; smooth at zero, so that its gradient stays finite."""
+    return tf.sqrt(tf.reduce_sum(tf.square(displacement), axis=-1, keepdims=True) + 1e-6)
 
 
 @keras.saving.register_keras_serializable(package="me_keras")

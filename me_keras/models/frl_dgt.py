@@ -29,7 +29,9 @@ def frl_dgt(
     crop_size=12,
     patch_size=4,
     dropout=0.1,
+    head_dropout=0.5,
     stochastic_depth=0.0,
+    readout=16,
     fusion_order="before",
     local_fusion=True,
     global_fusion=True,
@@ -47,6 +49,9 @@ def frl_dgt(
         num_regions: int r, action-unit regions.
         filters, max_displacement: as `DisplacementGenerator`.
         width, heads, depth, dropout, stochastic_depth: as `FusionTransformer`, for all three.
+        head_dropout: float, before the classifier.
+        readout: int, numbers each region and each face patch hands to the classifier, which so
+            knows where something moved. 0 averages the tokens instead.
         crop_size, patch_size: ints, samples; side of a region's crop and of its patches. The
             face is cut into patches of the same size at the resolution of a 28..64 px map.
         fusion_order: "before" or "after" attention.
@@ -85,15 +90,17 @@ def frl_dgt(
         summary = [TokenMean()(tokens), *summary]  # (b, r, width), statistics
     if global_fusion:
         summary = [fuse("global_fusion", summary, seed=2)]  # (b, r, width)
-    summary = joined([TokenMean()(s) for s in summary])  # (b, n)
+    summary = joined(summary)  # (b, r, n)
+    tokens = {"regions": summary}
     if face_fusion:
         patches = [Patches(_face_patch(m.shape[1]))(m) for m in maps]  # (b, l, p p c_i) each
-        regional = keras.layers.RepeatVector(patches[0].shape[1])(summary)  # (b, l, n)
-        face = TokenMean()(fuse("face_fusion", [*patches, regional], seed=3))  # (b, width)
-        summary = joined([face, summary])
+        regional = TokenMean()(summary)  # (b, n)
+        regional = keras.layers.RepeatVector(patches[0].shape[1])(regional)  # (b, l, n)
+        tokens["face"] = fuse("face_fusion", [*patches, regional], seed=3)  # (b, l, width)
 
-    summary = SeededDropout(dropout, seed=1000, name="head_dropout")(summary)
-    outputs["logits"] = keras.layers.Dense(num_classes, dtype="float32", name="logits")(summary)
+    read = [_read(name, values, readout) for name, values in tokens.items()]
+    read = SeededDropout(head_dropout, seed=1000, name="head_dropout")(joined(read))
+    outputs["logits"] = keras.layers.Dense(num_classes, dtype="float32", name="logits")(read)
     return keras.Model(inputs, outputs, name="frl_dgt")
 
 
@@ -114,6 +121,13 @@ def _displacement(image_size, filters, max_displacement):
     warped = DenseWarp(name="warped")((apex, displacement))
     outputs = {"displacement": displacement, "warped": warped}
     return {"onset": onset, "apex": apex}, outputs, generated
+
+
+def _read(name, tokens, channels):
+    """What the classifier is told of tokens `(b, l, n)`: `(b, l * channels)`, or their mean."""
+    if not channels:
+        return TokenMean()(tokens)
+    return keras.layers.Flatten()(keras.layers.Dense(channels, name=f"read_{name}")(tokens))
 
 
 def joined(tensors):

@@ -15,7 +15,12 @@ SIZE = 28
 
 
 def ststnet(
-    image_size=28, num_classes=3, motion_channels=3, num_regions=9, filters=(3, 5, 8), dropout=0.5
+    image_size=28,
+    num_classes=3,
+    motion_channels=3,
+    num_regions=9,
+    filters=(3, 5, 8),
+    head_dropout=0.5,
 ):
     """Builds the model.
 
@@ -25,7 +30,7 @@ def ststnet(
         motion_channels: int c >= 1; see `MotionMaps` (a flow of 2 channels gets its strain).
         num_regions: int r of the ignored input.
         filters: ints, one stream each.
-        dropout: float, before the classifier.
+        head_dropout: float, before the classifier.
     Returns:
         `keras.Model`: dict of `motion` `(b, S, S, c)` and `regions` in, dict of `logits` out.
     Raises:
@@ -35,7 +40,7 @@ def ststnet(
         raise ValueError("ststnet needs motion maps: choose a `motion` other than 'dgm'")
     motion = keras.Input((image_size, image_size, motion_channels), name="motion")
     regions = keras.Input((num_regions, 4), name="regions")
-    x = joined(MotionMaps()(motion))  # (b, S, S, 1 or 3)
+    x = joined(MotionMaps()(motion)[:2])  # (b, S, S, 1 or 3): flow and strain, as published
     if image_size != SIZE:
         x = keras.layers.Resizing(SIZE, SIZE)(x)
     streams = []
@@ -46,6 +51,6 @@ def ststnet(
         streams.append(keras.layers.MaxPooling2D(3, 3)(stream))  # (b, 10, 10, count)
     x = keras.layers.Concatenate()(streams)  # (b, 10, 10, 16)
     x = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(x))  # (b, 400)
-    x = SeededDropout(dropout, name="head_dropout")(x)
+    x = SeededDropout(head_dropout, name="head_dropout")(x)
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(x)
     return keras.Model({"motion": motion, "regions": regions}, {"logits": logits}, name="ststnet")

@@ -78,14 +78,16 @@ def read(root, skipped: list | None = None) -> list[schema.Clip]:
 def read_motion(path) -> np.ndarray:
     """Reads one image of motion: (h, w, 3) float32, channels u, v, strain.
 
-    The images keep neither amplitude nor zero. The median of each channel, a fair zero since most
-    of a face is still, is removed, and 0..255 is scaled to a range of 2: values lie within about
-    [-1, 1], the background near 0. Raises DataError for an unreadable file.
+    The images keep neither amplitude nor zero, and one extreme pixel squeezes all others. The
+    median of each channel, a fair zero since most of a face is still, is removed, and the channel
+    is scaled to a standard deviation of 1 (a blank channel stays 0): our choice. Raises DataError
+    for an unreadable file.
     """
     from pipelines import frames
 
     motion = frames.read_frame(path).astype(np.float32)  # RGB is u, v, strain
-    return (motion - np.median(motion, axis=(0, 1))) / np.float32(127.5)
+    spread = np.maximum(motion.std(axis=(0, 1)), 1e-6)
+    return (motion - np.median(motion, axis=(0, 1))) / spread
 
 
 def _find_table(root) -> pathlib.Path:
