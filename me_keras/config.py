@@ -50,7 +50,7 @@ class ModelConfig:
     dropout: Optional[float] = option(None, "dropout in the fusions (default: by data)")
     head_dropout: float = option(0.5, "dropout before the classifier")
     readout: int = option(
-        16, "numbers each region and face patch hands to the classifier; 0: their mean over places"
+        32, "numbers each region and face patch hands to the classifier; 0: their mean over places"
     )
     crop_size: Optional[int] = option(
         None, "side of a region's crop, samples (default: by data)", metavar="N"

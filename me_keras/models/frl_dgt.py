@@ -31,7 +31,7 @@ def frl_dgt(
     dropout=0.1,
     head_dropout=0.5,
     stochastic_depth=0.0,
-    readout=16,
+    readout=32,
     fusion_order="before",
     local_fusion=True,
     global_fusion=True,
@@ -86,8 +86,8 @@ def frl_dgt(
     crops = [RegionCrop(crop_size)((m, regions)) for m in maps]  # (b, r, s, s, c_i) each
     summary = [RegionStatistics()(crop) for crop in crops]  # (b, r, 2 c_i) each
     if local_fusion:
-        tokens = fuse("local_fusion", [Patches(patch_size)(crop) for crop in crops], seed=1)
-        summary = [TokenMean()(tokens), *summary]  # (b, r, width), statistics
+        inside = fuse("local_fusion", [Patches(patch_size)(crop) for crop in crops], seed=1)
+        summary = [TokenMean()(inside), *summary]  # (b, r, width), statistics
     if global_fusion:
         summary = [fuse("global_fusion", summary, seed=2)]  # (b, r, width)
     summary = joined(summary)  # (b, r, n)
