@@ -49,7 +49,7 @@ class DatasetConfig(AugmentConfig):
         0.1, "onset drawn from this share of the rise, from its start, in [0, 1]"
     )
     apex_jitter: float = option(0.25, "apex drawn within this share of rise and decay, in [0, 1]")
-    balance: float = option(0.5, "0: clips as they are; 1: classes equally likely; between: a mix")
+    balance: float = option(1.0, "0: clips as they are; 1: classes equally likely; between: a mix")
 
     def __post_init__(self):
         super().__post_init__()

@@ -40,7 +40,7 @@ def local_normalize(image, size=9, floor=0.01):
     return centred * tf.math.rsqrt(box_mean(tf.square(centred), size) + floor**2)
 
 
-def lucas_kanade(first, second, iterations=2, window=3, damping=0.02):
+def lucas_kanade(first, second, iterations=3, window=5, damping=0.02):
     """Displacement from `first` to `second`, iterated by warping.
 
     Args:

@@ -6,18 +6,19 @@ from me_keras.layers.motion import MotionMaps, RegionStatistics, TokenMean
 from me_keras.layers.warp import optical_strain
 
 
-def test_displacement_gets_its_strain_and_features(rng):
+def test_displacement_gets_its_strain_magnitude_and_features(rng):
     motion = tf.constant(rng.normal(size=(2, 8, 8, 2)), tf.float32)
     features = tf.constant(rng.normal(size=(2, 4, 4, 5)), tf.float32)
     maps = check_layer(MotionMaps, {"spacing": 2.0}, motion, features=features)
     np.testing.assert_array_equal(maps[0], motion)
     np.testing.assert_allclose(maps[1], optical_strain(motion, 2.0), atol=1e-6)
-    np.testing.assert_array_equal(maps[2], features)
+    np.testing.assert_allclose(maps[2][..., 0], np.linalg.norm(motion, axis=-1), atol=1e-3)
+    np.testing.assert_array_equal(maps[3], features)
 
 
 def test_flow_with_strain_is_split_and_scalars_are_kept(rng):
     flow = tf.constant(rng.normal(size=(1, 4, 4, 3)), tf.float32)
-    assert [m.shape[-1] for m in MotionMaps()(flow)] == [2, 1]
+    assert [m.shape[-1] for m in MotionMaps()(flow)] == [2, 1, 1]
     assert [m.shape[-1] for m in MotionMaps()(flow[..., :1])] == [1]
 
 
