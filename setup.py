@@ -43,7 +43,7 @@ setup(
     ],
     extras_require={
         "test": TEST,
-        "dev": [*TEST, "ruff", "mypy", "pandas-stubs", "types-tqdm"],
+        "dev": [*TEST, "ruff", "mypy"],
     },
     entry_points={
         "console_scripts": [

@@ -24,7 +24,7 @@ def score(predictions, classes, bootstrap_seed=0):
     matrices = subject_matrices(predictions, len(classes))  # (seeds, subjects, k, k)
     pooled = matrices.sum(axis=1)  # (seeds, k, k)
     draws = _bootstrap(matrices, bootstrap_seed)  # (draws, seeds, k, k)
-    record = {}
+    record: dict = {}
     for name, function in metrics.SCORES.items():
         interval = np.percentile(function(draws).mean(axis=1), [2.5, 97.5])
         record[name] = {**summary(function(pooled)), "ci95": [float(v) for v in interval]}
