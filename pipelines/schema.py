@@ -50,9 +50,13 @@ class Clip:
         numbers: frame number of each path, as the file name spells it.
         onset, offset: 0-based indices into `frames`.
         apex: 0-based index into `frames`; None where the database has no apex label.
-        label: index into the protocol's classes (`CLASSES` for the 3-class protocol).
+        label: index into the classes of the protocol, by default the database's usual one
+            (`protocols.DEFAULT`); -1 where the protocol leaves the clip out.
         emotion: the database's own emotion word, lower case.
         action_units: as annotated, one token each: ("4", "L12").
+        objective: class by action units alone, "I" to "VII"; "" where the database has none.
+        split: the database's own fixed part, "train" or a name of a test part; "" without parts.
+        notes: what was found amiss and how it was mended, a line each; none as a rule.
     """
 
     dataset: str
@@ -66,6 +70,9 @@ class Clip:
     label: int
     emotion: str
     action_units: tuple[str, ...] = ()
+    objective: str = ""
+    split: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def subject_key(self) -> str:

@@ -2,7 +2,8 @@
 
 Each module has `read(root, skipped=None) -> list[Clip]` and `HELP`, a paragraph that says where to
 apply for the database and which layout is expected. `PRECOMPUTED = True` marks a module whose clips
-hold one image of ready-made motion in place of frames.
+hold one image of ready-made motion in place of frames. A module of several databases takes a
+mapping from database to folder for a root as well, or that mapping as texts ("smic=DIR").
 """
 
 from __future__ import annotations
@@ -16,6 +17,14 @@ DATABASES = {
     "smic": "pipelines.databases.smic",
     "smic-flow": "pipelines.databases.smic_flow",
     "casme2": "pipelines.databases.casme2",
+    "samm": "pipelines.databases.samm",
+    "casme3": "pipelines.databases.casme3",
+    "mmew": "pipelines.databases.mmew",
+    "4dme": "pipelines.databases.fourdme",
+    "dfme": "pipelines.databases.dfme",
+    "casme": "pipelines.databases.casme",
+    "megc2019": "pipelines.databases.megc2019",
+    "megc2019-flow": "pipelines.databases.megc2019_flow",
 }
 
 

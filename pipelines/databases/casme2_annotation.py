@@ -1,161 +1,111 @@
-"""What is known of CASME II beside its frames: emotions, errata, and the coding sheet."""
+"""What is known of CASME II beside its frames: emotions, errata, and the coding sheets."""
 
 from __future__ import annotations
 
-import dataclasses
+import os
 import pathlib
 import re
 
 from pipelines import schema
+from pipelines.databases import sheet as sheets
+from pipelines.databases.annotated import ANY, Erratum, Row
 
-# Emotion word -> class of the MEGC2019 protocol (0 negative, 1 positive, 2 surprise). The protocol
-# leaves out "others", "fear" and "sadness".
-MEGC2019 = {"disgust": 0, "repression": 0, "happiness": 1, "surprise": 2}
-EMOTIONS = (*MEGC2019, "others", "fear", "sadness")
-
-# Clips of those emotions which the official list of 145 nevertheless does not hold.
-MEGC2019_LEFT_OUT = {
-    ("sub04", "EP12_01f"): "has no apex",
-    ("sub05", "EP09_05f"): "its apex is its onset",
-    ("sub24", "EP02_07"): "is in no official sheet, only in a privately completed one",
-    ("sub24", "EP07_01"): "was sadness in 2014, surprise since 2019; the list follows 2014",
-    ("sub24", "EP07_04f"): "was sadness in 2014, surprise since 2019; the list follows 2014",
-    ("sub24", "EP10_03"): "was sadness in 2014, surprise since 2019; the list follows 2014",
+EMOTIONS = {
+    "disgust": "disgust",
+    "repression": "repression",
+    "happiness": "happiness",
+    "surprise": "surprise",
+    "others": "others",
+    "other": "others",
+    "fear": "fear",
+    "sadness": "sadness",
 }
 
+# Of clips by subject and name. Not here: the twenty-odd onsets and apexes on which later authors
+# differ from the coders (BENCH, MEB), for no source says who is right; EP16_04f, EP09_06, EP16_01
+# and EP18_04f, whose apex is the offset: unusual, but the movement may be cut off there.
+_UNLABELLED = "a folder that no official sheet labels"
+ERRATA = (
+    Erratum("sub04/EP12_01f", "apex", ANY, None, "'/' in the sheet; edited copies put 300"),
+    Erratum("sub05/EP09_05f", "apex", 69, None, "is the onset: nothing has moved yet"),
+    Erratum("sub09/EP02_02f", "", None, None, _UNLABELLED),
+    Erratum("sub24/EP02_07", "", None, None, _UNLABELLED),
+    Erratum("sub16/EP01_08", "", None, None, "Cropped ends at 96, not at the offset 110: clamped"),
+)
+UNLABELLED = (("sub09", "ep02_02f"), ("sub24", "ep02_07"))
 
-@dataclasses.dataclass(frozen=True)
-class Erratum:
-    """What is known to be wrong about one clip, in words, and what follows from it."""
-
-    reason: str
-    no_apex: bool = False  # whatever the sheet says, the apex is unknown
-    no_row: bool = False  # frames without a label: left out, not reported
-
-
-# Not here: the twenty-odd onsets and apexes on which later authors differ from the coders, for
-# no source says who is right. Frames lacking at a clip's ends need no entry.
-ERRATA = {
-    ("sub04", "EP12_01f"): Erratum("apex '/'; edited copies put 300, a guess", no_apex=True),
-    ("sub05", "EP09_05f"): Erratum("the apex given is the onset: nothing moved", no_apex=True),
-    ("sub09", "EP02_02f"): Erratum("a folder that no sheet labels", no_row=True),
-    ("sub24", "EP02_07"): Erratum("a folder that no official sheet labels", no_row=True),
-    ("sub16", "EP01_08"): Erratum("Cropped ends at frame 96, not at the offset 110: clamped"),
+_COLUMNS = {
+    "subject": ("subject",),
+    "clip": ("filename",),
+    "onset": ("onsetframe", "onset"),
+    "apex": ("apexframe", "apex"),
+    "offset": ("offsetframe", "offset"),
+    "units": ("actionunits", "actionunit", "aus", "au"),
+    "emotion": ("estimatedemotion", "emotion"),
+    "objective": ("objectiveclasses", "objectiveclass"),
 }
-
-_NAMES = {
-    "subject": "subject",
-    "filename": "clip",
-    "onsetframe": "onset",
-    "apexframe": "apex",
-    "offsetframe": "offset",
-    "actionunits": "units",
-    "estimatedemotion": "emotion",
-}
-_OPTIONAL = ("apex", "units")
+_CLASS_COLUMNS = {name: _COLUMNS[name] for name in ("subject", "clip", "objective")}
 
 
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One row of the coding sheet, cleaned; frame numbers are those of the recording."""
-
-    line: int
-    subject: str
-    clip: str
-    onset: int | None
-    apex: int | None
-    offset: int | None
-    units: tuple[str, ...]
-    emotion: str
+def is_sheet(name: str) -> bool:
+    """Whether a file, by its lower-case name, is a coding sheet."""
+    return "coding" in name
 
 
-def find_sheet(root):
-    """The coding sheet in `root` or two levels below; the one of 2014 where there are several."""
-    found = [
-        path
-        for pattern in ("*", "*/*", "*/*/*")
-        for path in sorted(root.glob(pattern))
-        if path.suffix.lower() in (".xlsx", ".xls", ".csv")
-        and "coding" in path.name.lower()
-        and not path.name.startswith((".", "~"))
-    ]
-    if not found:
-        name = "CASME2-coding-20140508.xlsx"
-        raise schema.DataError(f"no coding sheet ({name}) under {root}: put it there")
-    return min(found, key=lambda path: ("2014" not in path.name, len(path.parts), path.name))
+def prefer(name: str) -> tuple:
+    """Sort key: the sheet of 2014 first, which the official lists follow."""
+    return ("2014" not in name, name)
 
 
-def read_sheet(path) -> list[Row]:
-    """Reads a coding sheet, whatever hands it went through.
+def read_sheet(path, others=()) -> list[Row]:
+    """Reads a coding sheet, errata not applied.
 
-    Columns are found by name, below whatever lines stand above the header; blank rows and columns
-    are ignored; subjects may be numbers or text; `ERRATA` are applied.
+    Args:
+        path: of the sheet.
+        others: paths of further spreadsheets, asked for the objective classes that it lacks
+            (CASME2-ObjectiveClasses.xlsx, or the coding sheet of 2019).
     Raises DataError if the file cannot be read or a column is missing.
     """
-    cells = _cells(pathlib.Path(path))
-    start = next((i for i, line in enumerate(cells) if _plain(line[0]) == "subject"), None)
-    if start is None:
-        raise schema.DataError(
-            f"{path}: no header that begins with Subject; is it CASME II's sheet?"
-        )
-    columns: dict[str, int] = {}
-    for index, cell in enumerate(cells[start]):
-        columns.setdefault(_NAMES.get(_plain(cell), ""), index)
-    missing = [name for name in _NAMES.values() if name not in columns and name not in _OPTIONAL]
-    if missing:
-        raise schema.DataError(f"{path}: no column for {missing[0]}; the sheet has {cells[start]}")
-    rows = []
-    for line, cell in enumerate(cells[start + 1 :], start=start + 2):
-        values = {n: cell[columns[n]] if n in columns else "" for n in _NAMES.values()}
-        if values["subject"] and values["clip"]:
-            rows.append(_row(line, values))
-    if not rows:
-        raise schema.DataError(f"{path}: holds no rows below its header")
-    return rows
+    known: dict[tuple, str] = {}
+    for other in others:
+        try:
+            table = sheets.read(other, _CLASS_COLUMNS)
+        except schema.DataError:
+            continue  # some other spreadsheet
+        known |= {_pair(r): sheets.objective(r["objective"]) for r in table if r["objective"]}
+    values = sheets.read(path, _COLUMNS, optional=("apex", "units", "objective"))
+    return [_row(value, known) for value in values]
 
 
-def _row(line, values):
-    digits = re.findall(r"\d+", values["subject"])
-    subject = f"sub{int(digits[-1]):02d}" if digits else values["subject"]
-    row = Row(
-        line=line,
-        subject=subject,
-        clip=values["clip"],
-        onset=_number(values["onset"]),
-        apex=_number(values["apex"]),
-        offset=_number(values["offset"]),
-        units=action_units(values["units"]),
-        emotion=values["emotion"].lower(),
+def companions(found: list[str], path: pathlib.Path) -> list[str]:
+    """The spreadsheets of a copy that may hold objective classes, the dedicated ones last."""
+    return sorted(
+        (p for p in found if p != str(path)),
+        key=lambda p: (re.search("objective", os.path.basename(p).lower()) is not None, p),
     )
-    no_apex = (subject, row.clip) in ERRATA and ERRATA[subject, row.clip].no_apex
-    return dataclasses.replace(row, apex=None) if no_apex else row
 
 
-def action_units(text) -> tuple[str, ...]:
-    """Splits a cell: "L4+7" -> ("L4", "7"); "?" and blanks -> ()."""
-    tokens = (token.strip().upper() for token in re.split(r"[+,;]", str(text)))
-    return tuple(token for token in tokens if re.fullmatch(r"[LR]?\d+[A-E]?", token))
+def _pair(value):
+    return subject_name(value["subject"]), value["clip"].lower()
 
 
-def _plain(cell):
-    return re.sub(r"[^a-z]", "", str(cell).lower())
+def subject_name(cell: str) -> str:
+    """ "1", "01" or "sub01" -> "sub01"."""
+    digits = re.findall(r"\d+", cell)
+    return f"sub{int(digits[-1]):02d}" if digits else cell
 
 
-def _number(cell):
-    """A frame number as spelled by a person, a spreadsheet or pandas; None for '/' and blanks."""
-    return int(float(cell)) if re.fullmatch(r"\d+(\.0*)?", cell) else None
-
-
-def _cells(path):
-    """The first sheet of a spreadsheet as text: rows of equal length, blank cells as ""."""
-    import pandas as pd
-
-    try:
-        if path.suffix.lower() == ".csv":
-            table = pd.read_csv(path, header=None, dtype=str, encoding_errors="replace")
-        else:
-            table = pd.read_excel(path, header=None, dtype=str)
-    except Exception as error:  # whatever the readers of three formats raise on a damaged file
-        raise schema.DataError(f"{path}: cannot be read as a spreadsheet ({error})") from None
-    rows = [[str(cell).strip() for cell in row] for row in table.fillna("").to_numpy()]
-    return [[re.sub(r"^(nan|None)$", "", cell) for cell in row] for row in rows if len(row)]
+def _row(value, known):
+    pair = _pair(value)
+    return Row(
+        line=value["line"],
+        subject=pair[0],
+        clip=value["clip"],
+        folders=(pair,),
+        onset=sheets.number(value["onset"]),
+        apex=sheets.number(value["apex"]),
+        offset=sheets.number(value["offset"]),
+        emotion=value["emotion"].lower(),
+        units=sheets.action_units(value["units"]),
+        objective=sheets.objective(value["objective"]) or known.get(pair, ""),
+    )

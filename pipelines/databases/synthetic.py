@@ -10,28 +10,30 @@ from pipelines import schema
 HELP = """\
 The synthetic database needs no licence: it is rendered on the spot. Make a copy by hand with
 `python -m pipelines.synthetic --out DIR`; expected under the root are its frames, in the layout of
-SMIC (SMIC_all_raw) or of CASME II, and truth.json."""
+SMIC (SMIC_all_raw) or of another database, and truth.json."""
 
 
 def read(root, skipped=None) -> list[schema.Clip]:
-    """Reads a generated tree through `smic.read` or `casme2.read`; the dataset is "synthetic".
+    """Reads a generated tree through the loader of its layout; the dataset is "synthetic".
 
     Raises:
         DataError: `root` holds no synthetic database; and whatever the loader of the layout raises.
     """
-    from pipelines.databases import casme2, smic
+    from pipelines import databases, protocols
     from pipelines.synthetic import write
 
     root = pathlib.Path(root).expanduser()
     if not root.is_dir():
         raise schema.DataError(f"no such folder: {root}. {' '.join(HELP.split())}")
     config, _ = write.read_truth(root)
-    loader = casme2 if config is not None and config.layout == "casme2" else smic
+    loader = databases.load("smic" if config is None else config.layout)
     bad: list[schema.Skipped] = []
     clips = loader.read(root, None if skipped is None else bad)
     if skipped is not None:
         skipped += [dataclasses.replace(s, key=_own_key(s.key)) for s in bad]
-    return [dataclasses.replace(clip, dataset="synthetic") for clip in clips]
+    clips = [dataclasses.replace(clip, dataset="synthetic") for clip in clips]
+    labels = protocols.labels(clips, protocols.default("synthetic"))
+    return [dataclasses.replace(c, label=int(label)) for c, label in zip(clips, labels)]
 
 
 def ensure(root, config=None, workers=None) -> pathlib.Path:

@@ -106,6 +106,15 @@ def casme2_annotation(clips):
 
 
 def write_sheet(table, path, sheet):
-    """Writes `table` to an .xlsx whose blank columns have blank headers, as the databases' have."""
+    """Writes `table` to an .xlsx whose blank columns have blank headers, as the databases' have.
+
+    Lines of text in `table.attrs["above"]` go above the header, one to a row.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     headers = ["" if str(name).startswith("Unnamed") else name for name in table.columns]
-    table.to_excel(path, sheet_name=sheet, index=False, header=headers)
+    above = table.attrs.get("above", [])
+    with pd.ExcelWriter(path) as writer:
+        table.to_excel(writer, sheet_name=sheet, index=False, header=headers, startrow=len(above))
+        for line, text in enumerate(above, start=1):
+            writer.sheets[sheet].cell(line, 1, text)

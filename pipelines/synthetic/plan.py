@@ -9,21 +9,18 @@ import numpy as np
 from pipelines.flags import option
 from pipelines.schema import CLASSES
 from pipelines.synthetic import clip as clips
-from pipelines.synthetic import layouts, motion
+from pipelines.synthetic import copies, layouts, motion
 
-# The database's words for the three classes. CASME II has more words than the protocol has classes.
-EMOTIONS = {
-    "smic": (("negative",), ("positive",), ("surprise",)),
-    "casme2": (("disgust", "repression"), ("happiness",), ("surprise",)),
-}
-EYE_DISTANCE = {"smic": 94 / 640, "casme2": 130 / 640}  # of the frame's width
+LAYOUTS = tuple(copies.COPIES)
+# Words of the databases that `motion.EMOTIONS` has under another name, or for which others do.
+SYNONYMS = {"sad": "sadness", "happy": "happiness", "other": "others", "tense": "anger"}
 
 
 @dataclasses.dataclass(frozen=True)
 class SynthesisConfig:
     """The knobs of the synthetic database. Sizes in px are those of the 128 px aligned face."""
 
-    layout: str = option("smic", "on-disk layout and naming", choices=("smic", "casme2"))
+    layout: str = option("smic", "on-disk layout and naming", choices=LAYOUTS)
     num_subjects: int = option(8, "subjects, each with a face of its own")
     clips_per_class: int = option(4, "clips of each of the three classes for each subject")
     num_frames: int = option(12, "mean number of frames of a clip, onset to offset")
@@ -35,8 +32,8 @@ class SynthesisConfig:
     seed: int = option(0, "of all chance: subjects, clips, noise")
 
     def __post_init__(self):
-        if self.layout not in EMOTIONS:
-            raise ValueError(f"layout must be one of {', '.join(EMOTIONS)}, got {self.layout!r}")
+        if self.layout not in LAYOUTS:
+            raise ValueError(f"layout must be one of {', '.join(LAYOUTS)}, got {self.layout!r}")
         for name in ("num_subjects", "clips_per_class"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -63,7 +60,7 @@ class Job:
 class Plan:
     """A database to write: jobs, ground truth by "s01/s01_ne_01", annotation sheets to add.
 
-    A sheet is (path below the root, name of the sheet, DataFrame).
+    A sheet is (path below the root, name of the sheet, DataFrame), as `copies.Table`.
     """
 
     jobs: list
@@ -76,6 +73,7 @@ def draw_spec(config, subject, number, emotion):
     rng = np.random.default_rng([config.seed, subject, number])
     length = max(4, round(config.num_frames * rng.uniform(0.8, 1.2)))
     apex = int(np.clip(round((length - 1) * rng.normal(0.5, 0.07)), 1, length - 2))
+    emotion = SYNONYMS.get(emotion, emotion)
     unit = config.frame_size[0] / 640
     pose = (rng.uniform(0.95, 1.05), rng.normal(0, 2.5), *(unit * rng.uniform(-12, 12, 2)))
     return clips.ClipSpec(
@@ -88,7 +86,7 @@ def draw_spec(config, subject, number, emotion):
         apex=apex,
         end_level=round(float(rng.uniform(0.1, 0.7)), 3),
         frame_size=tuple(config.frame_size),
-        eye_distance=EYE_DISTANCE[config.layout] * config.frame_size[0],
+        eye_distance=copies.COPIES[config.layout].eye_distance * config.frame_size[0],
         pose=tuple(round(float(value), 4) for value in pose),
         drift=config.drift,
         flicker=config.flicker,
@@ -97,13 +95,13 @@ def draw_spec(config, subject, number, emotion):
 
 
 def _draw_database(config):
-    """Yields (subject, label, number within the class, spec), subjects and numbers from 1."""
+    """Yields (subject, label, number within the class, word, spec), numbers from 1."""
     for subject in range(1, config.num_subjects + 1):
         number = 0
-        for label, words in enumerate(EMOTIONS[config.layout]):
+        for label, words in enumerate(copies.COPIES[config.layout].words):
             for i in range(config.clips_per_class):
-                spec = draw_spec(config, subject, number, words[i % len(words)])
-                yield subject, label, i + 1, spec
+                word = words[i % len(words)]
+                yield subject, label, i + 1, word, draw_spec(config, subject, number, word)
                 number += 1
 
 
@@ -113,39 +111,44 @@ def _job(spec, numbers, path_of, crop=False):
     return Job(spec, tuple(numbers), paths, crop)
 
 
-def plan_smic(config):
-    """A synthetic database in the layout of SMIC_all_raw: no apex, absolute frame numbers."""
-    plan, first = Plan([], {}, []), 90_000
-    for subject, label, i, spec in _draw_database(config):
-        name = f"s{subject:02d}_{layouts.SMIC_TOKENS[label]}_{i:02d}"
-        numbers = {t: first + t for t in range(spec.num_frames)}
-        path_of = functools.partial(layouts.smic_frame, "raw", name, label)
-        plan.jobs.append(_job(spec, numbers, path_of))
-        plan.truth[f"s{subject:02d}/{name}"] = spec
+def plan_database(config):
+    """A synthetic database in the layout that `config` names, with its sheets."""
+    copy = copies.COPIES[config.layout]
+    plan, rows, first = Plan([], {}, []), [], 90_000
+    for subject, label, i, word, spec in _draw_database(config):
+        # SMIC's numbers are those of the recording; elsewhere img100 comes before img99 as text.
+        start = first if config.layout == "smic" else 90 + i
+        last = start + spec.num_frames - 1
+        units = "+".join(spec.action_units)
+        names = copy.name(subject, label, i, start)
+        rows.append(copies.Row(*names, start, start + spec.apex, last, units, word))
+        _add(plan, copy, rows[-1], spec)
         first += spec.num_frames + 1000
+    plan.sheets.extend(copy.tables(rows))
     return plan
 
 
-def plan_casme2(config):
-    """A synthetic database in the layout of CASME2_RAW_selected, with its coding sheet."""
-    plan, rows = Plan([], {}, []), []
-    for subject, label, i, spec in _draw_database(config):
-        folder, name = f"sub{subject:02d}", f"EP{label + 1:02d}_{i:02d}"
-        first = 90 + i  # img100 comes before img99 as text
-        numbers = {t: first + t for t in range(spec.num_frames)}
-        path_of = functools.partial(layouts.casme2_frame, folder, name)
-        plan.jobs.append(_job(spec, numbers, path_of))
-        plan.truth[f"{folder}/{name}"] = spec
-        text = "+".join(spec.action_units)
-        units = int(text) if text.isdigit() else text  # the real column mixes numbers and text
-        last = first + spec.num_frames - 1
-        rows.append((folder, name, first, first + spec.apex, last, units, spec.emotion))
-    sheet = layouts.casme2_annotation(rows)
-    plan.sheets.append((layouts.CASME2_SHEET, "Sheet1", sheet))
+def plan_rows(config, rows):
+    """Clips listed beforehand, as `census.rows` lists a whole database's; of `config` the layout.
+
+    A clip has as many frames as its row has numbers.
+    """
+    copy = copies.COPIES[config.layout]
+    plan, people = Plan([], {}, []), sorted({row.subject for row in rows})
+    for number, row in enumerate(rows):
+        word = row.emotion.lower().split("+")[0]
+        spec = draw_spec(config, people.index(row.subject) + 1, number, word)
+        length = len(row.numbers)
+        _add(plan, copy, row, dataclasses.replace(spec, num_frames=length, apex=length // 2))
+    plan.sheets.extend(copy.tables(rows))
     return plan
 
 
-PLANS = {"smic": plan_smic, "casme2": plan_casme2}
+def _add(plan, copy, row, spec):
+    """Adds a clip's frames and its truth to a plan."""
+    path_of = functools.partial(copy.frame, row)
+    plan.jobs.append(_job(spec, dict(enumerate(row.numbers)), path_of))
+    plan.truth[f"{row.subject}/{row.clip}"] = spec
 
 
 def plan_table(table, layout, config, keep_frames=None):

@@ -1,6 +1,7 @@
 """Writes synthetic databases to disk in the layouts of the real ones, with their ground truth.
 
     generate(out, SynthesisConfig(...))    a database of its own subjects and clips, and truth.json
+    write_census(out, "samm")              as many clips of each emotion as a real database has
     write_smic(out, table, layout)         faces under the real names and frame numbers of SMIC-HS
 
 A tree is written into a temporary sibling folder and renamed when whole.
@@ -24,8 +25,8 @@ import numpy as np
 import tqdm
 
 from pipelines.schema import DataError
+from pipelines.synthetic import census, layouts
 from pipelines.synthetic import clip as clips
-from pipelines.synthetic import layouts
 from pipelines.synthetic import plan as plans
 
 TRUTH = "truth.json"
@@ -136,7 +137,22 @@ def generate(out, config=None, workers=None):
         DataError: `out` holds something else, or cannot be written.
     """
     config = config or plans.SynthesisConfig()
-    write_plan(out, plans.PLANS[config.layout](config), config, workers)
+    write_plan(out, plans.plan_database(config), config, workers)
+
+
+def write_census(out, database, rows=None, config=None, workers=None):
+    """Renders a whole database, or `rows` of it, with its real totals, names' pattern and errata.
+
+    Args:
+        out: folder to make: the root of a copy.
+        database: a key of `copies.COPIES`.
+        rows: list of `copies.Row`; all of `census.rows(database)` when None.
+        config: `SynthesisConfig`, whose layout, subjects and clip counts the rows replace.
+        workers: processes; one per core when None.
+    """
+    config = dataclasses.replace(config or plans.SynthesisConfig(), layout=database)
+    rows = census.rows(database) if rows is None else rows
+    write_plan(out, plans.plan_rows(config, rows), None, workers)
 
 
 def write_smic(out, table, layout="raw", config=None, keep_frames=None, workers=None):

@@ -86,7 +86,7 @@ def test_failure_leaves_nothing_behind_and_the_old_tree_whole(tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"layout": "samm"}, "layout must be one of smic, casme2"),
+        ({"layout": "samn"}, "layout must be one of smic, casme2, samm"),
         ({"num_subjects": 0}, "num_subjects must be at least 1"),
         ({"num_frames": 2}, "num_frames must be at least 4"),
         ({"noise": -1.0}, "noise must not be negative"),

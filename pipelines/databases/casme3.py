@@ -1,0 +1,126 @@
+"""CAS(ME)^3 part A (Li et al., 2022): micro-expressions at 30 frames per second, colour and depth.
+
+Reads the colour frames of both layouts:
+    Part_A_ME_clip/frame/spNO.1_b_166/166.jpg     a folder per clip, named by its onset
+    part_A/data/spNO.1/b/color/166.jpg            whole recordings, which hold several clips
+and cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx; the first edition (v1, 943 rows) is read if the
+second is not there. A recording may hold several clips: a clip's name includes its onset.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipelines import schema
+from pipelines.databases import annotated
+from pipelines.databases import sheet as sheets
+from pipelines.databases.annotated import Erratum, Row
+
+HELP = """\
+Apply for CAS(ME)^3 at http://casme.psych.ac.cn/casme/e4 (licence agreement, academic use).
+Expected under the root: Part_A_ME_clip/frame/spNO.1_b_166/166.jpg (or the whole recordings,
+part_A/data/spNO.1/b/color/166.jpg) and cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx."""
+
+EMOTIONS = {word: word for word in "disgust surprise others fear anger sad happy".split()}
+EMOTIONS |= {"other": "others", "sadness": "sad", "happiness": "happy"}
+
+# QX: QqXuyujie/Micro-Expression-Datasets; MEB: tvaranka/meb; CAS3: the authors' exception lists.
+# Also known, and found by reading: 55 rows whose apex is the onset (taken as unknown), 26 rows of
+# over 100 frames (noted), damaged images of spNO.3 J and spNO.4 j (reported when read). CAS3's list
+# of 16 clips with a hidden face asks for eyes, not for a rule.
+ERRATA = (
+    Erratum("spNO.216_d_3647", "onset", 3647, 2647, "a typing error: apex and offset follow 2647"),
+    Erratum("spNO.216_e_0", "apex", 0, 17, "no frame 0 exists (QX)"),
+    Erratum("spNO.216_e_0", "onset", 0, 1, "no frame 0 exists (MEB)"),
+    Erratum("spNO.149_d_112", "apex", 83, 160, "lies before the onset (QX, MEB)"),
+    Erratum("spNO.40_e_1812", "offset", 0, 1845, "is missing (MEB)"),
+    Erratum("spNO.40_e_2327", "offset", 0, 2403, "is missing (MEB)"),
+    Erratum("spNO.214_c_*", "offset", 3460, 34, "two digits too many (MEB, QX)"),
+)
+
+_SUBJECT = re.compile(r"spno\W*0*(\d+)", re.IGNORECASE)
+_CLIP = re.compile(r"spno\W*0*(\d+)_([a-z])_0*(\d+)", re.IGNORECASE)
+_COLUMNS = {
+    "subject": ("subject", "sub"),
+    "clip": ("filename",),
+    "onset": ("onset", "onsetframe"),
+    "apex": ("apex", "apexframe"),
+    "offset": ("offset", "offsetframe"),
+    "units": ("au", "aus", "actionunits"),
+    "objective": ("objectiveclass", "objectiveclasses"),
+    "emotion": ("emotion", "estimatedemotion"),
+}
+
+
+def key_of(names):
+    """(subject, letter, onset) of a clip's folder; (subject, letter) of a recording's colours."""
+    clip = _CLIP.fullmatch(names[-1])
+    if clip:
+        is_depth = "depth" in [name.lower() for name in names]
+        return None if is_depth else (int(clip[1]), clip[2].lower(), int(clip[3]))
+    if len(names) < 3 or names[-1].lower() not in ("color", "colour"):
+        return None
+    subject = _SUBJECT.fullmatch(names[-3])
+    return (int(subject[1]), names[-2].lower()) if subject else None
+
+
+DATABASE = annotated.Database(
+    name="casme3",
+    help=HELP,
+    example="spNO.1_b_166",
+    key_of=key_of,
+    releases=("clip", ""),
+    emotions=EMOTIONS,
+    errata=ERRATA,
+    longest=100,  # 3.3 s
+    own_folders=False,
+)
+
+
+def read(root, skipped=None) -> list[schema.Clip]:
+    """Reads part A of a copy of CAS(ME)^3: 860 clips of 94 subjects by the second edition.
+
+    Args:
+        root: its folder.
+        skipped: receives a `Skipped` per clip that cannot be used; None raises at the first.
+    Raises:
+        DataError: no such folder, no frames or no sheet in it; a bad clip if not `skipped`.
+    """
+    tree = annotated.find(DATABASE, root)
+    sheet = annotated.pick_sheet(
+        DATABASE, tree, _is_sheet, _prefer, "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx"
+    )
+    rows = [_row(value) for value in sheets.read(sheet, _COLUMNS, ("apex", "units", "objective"))]
+    return annotated.clips_of(DATABASE, tree, rows, sheet, skipped)
+
+
+def _is_sheet(name: str) -> bool:
+    """Of part A and of micro-expressions: neither parts B and C nor the macro-expressions (MaE)."""
+    if re.search(r"part_?[bc]|mae_|macro|error|self", name):
+        return False
+    return "label" in name or "casme3" in name or "part_a" in name
+
+
+def _prefer(name: str) -> tuple:
+    return ("label" not in name, "v2" not in name, name)
+
+
+def _row(value) -> Row:
+    match = _SUBJECT.fullmatch(value["subject"])
+    number = int(match[1]) if match else 0
+    subject = f"spNO.{number}" if match else value["subject"]
+    letter, onset = value["clip"].lower(), sheets.number(value["onset"])
+    clip = f"{subject}_{value['clip']}_{value['onset'] if onset is None else onset}"
+    mended = [e.use for e in ERRATA if (e.clip, e.field) == (clip, "onset")]
+    return Row(
+        line=value["line"],
+        subject=subject,
+        clip=clip,
+        folders=(*((number, letter, first) for first in (onset, *mended)), (number, letter)),
+        onset=onset,
+        apex=sheets.number(value["apex"]),
+        offset=sheets.number(value["offset"]),
+        emotion=value["emotion"].lower(),
+        units=sheets.action_units(value["units"]),
+        objective=sheets.objective(value["objective"]),
+    )

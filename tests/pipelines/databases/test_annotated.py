@@ -1,0 +1,217 @@
+"""What the loaders share, under every spelling that copies come in (property-based)."""
+
+import dataclasses
+import pathlib
+import shutil
+import tempfile
+
+import disk
+import hypothesis
+import hypothesis.strategies as st
+import pandas as pd
+import pytest
+
+from pipelines import databases, schema
+from pipelines.databases import annotated
+from pipelines.synthetic import copies
+
+ROWS = {
+    "casme2": [
+        copies.Row("sub01", "EP02_01f", 98, 100, 101, "L4+7", "disgust"),
+        copies.Row("sub02", "EP02_01f", 9, 10, 12, "12", "happiness"),
+    ],
+    "samm": [
+        copies.Row("006", "006_1_2", 9998, 9999, 10001, "12+15", "anger", "I"),
+        copies.Row("035", "035_7_3", 98, 99, 100, "2", "other", "VII"),
+    ],
+    "casme3": [
+        copies.Row("spNO.1", "spNO.1_b_98", 98, 99, 101, "4", "disgust", "III"),
+        copies.Row("spNO.1", "spNO.1_b_205", 205, 206, 207, "12", "happy", "VI"),
+    ],
+    "mmew": [
+        copies.Row("S03", "S03-01-002", 8, 9, 11, "12", "happiness"),
+        copies.Row("S11", "S11-05-010", 1, 2, 3, "4+7", "disgust"),
+    ],
+    "4dme": [
+        copies.Row("S13", "S13_1st_001_01_1", 2480, 2490, 2491, "4", "negative"),
+        copies.Row("S30", "S30_002_01_1", 99, 100, 101, "12", "negative+surprise"),
+    ],
+    "dfme": [
+        copies.Row("sub0003", "sub0003_01", 0, 1, 2, "4", "disgust", split="train"),
+        copies.Row("sub0003", "sub0003_02", 0, 1, 3, "12", "happiness", split="train"),
+        copies.Row("sub0200", "sub0200_12", 0, 2, 3, "12", "happiness", split="testA"),
+    ],
+    "casme": [
+        copies.Row("sub01", "EP01_5", 98, 99, 101, "4", "tense"),
+        copies.Row("sub11", "EP03_2", 69, 70, 72, "14", "repression"),
+    ],
+}
+
+spelling = st.fixed_dictionaries(
+    {
+        "case": st.sampled_from([str, str.upper, str.lower]),
+        "headers": st.sampled_from([str, str.upper, str.lower, lambda t: f" {t} "]),
+        "spaces": st.sampled_from(["", " ", "  "]),
+        "suffix": st.sampled_from([".xlsx", ".csv"]),
+        "above": st.sampled_from([0, 1, 13]),
+        "blank_columns": st.booleans(),
+        "blank_rows": st.booleans(),
+        "reverse_columns": st.booleans(),
+        "numeric_subjects": st.booleans(),
+        "numbers_as_floats": st.booleans(),
+        "nested": st.sampled_from([0, 1, 2]),
+        "clutter": st.booleans(),
+    }
+)
+
+
+def respell_folders(root, how):
+    """Changes the case of every folder's name, deepest first."""
+    for path in sorted((p for p in root.rglob("*") if p.is_dir()), key=lambda p: -len(p.parts)):
+        path.rename(path.with_name(how(path.name)))
+
+
+def respell_table(table, how):
+    """The table as another hand would have left it; its first column stays first."""
+    table = table.copy()
+    for column in table:
+        if table[column].dtype == object:
+            table[column] = [f"{v}{how['spaces']}" if isinstance(v, str) else v
+                             for v in table[column]]  # fmt: skip
+        elif how["numbers_as_floats"]:
+            table[column] = table[column].astype(float)
+    if how["numeric_subjects"] and table.iloc[:, 0].astype(str).str.strip().str.isdigit().all():
+        table[table.columns[0]] = table.iloc[:, 0].astype(int)
+    if how["reverse_columns"]:
+        table = table[[table.columns[0], *reversed(table.columns[1:])]]
+    if how["blank_columns"]:
+        table.insert(2, "Unnamed: 9", None)
+    if how["blank_rows"]:
+        table = pd.concat([table[:1], pd.DataFrame([{}]), table[1:]], ignore_index=True)
+    table.columns = [how["headers"](name) for name in table.columns]
+    return table
+
+
+def write_sheet(path, table, how):
+    path = path.with_suffix(how["suffix"])
+    above = how["above"]
+    if how["suffix"] == ".csv":
+        path.write_text("a line\n" * above + table.to_csv(index=False))
+    else:
+        table.to_excel(path, index=False, startrow=above)
+
+
+def rewrite_sheets(root, database, rows, how):
+    for table in copies.COPIES[database].tables(rows):
+        (root / table.path).unlink()
+        write_sheet(root / table.path, respell_table(table.rows, how), how)
+
+
+def facts(clips):
+    """What must not depend on the spelling."""
+    return [dataclasses.replace(clip, frames=()) for clip in clips]
+
+
+@pytest.mark.parametrize("database", ROWS)
+@hypothesis.settings(max_examples=25, deadline=None, derandomize=True)
+@hypothesis.given(how=spelling)
+def test_spelling_does_not_matter(database, how):
+    rows = ROWS[database]
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder, "a", "b")
+        disk.write_copy(root, database, rows)
+        loader = databases.load(database)
+        expected = loader.read(root)
+        rewrite_sheets(root, database, rows, how)
+        respell_folders(root, how["case"])
+        for depth in range(how["nested"]):
+            inner = root.with_name(f"moved{depth}")
+            root.rename(inner)
+            (root / "copy").mkdir(parents=True)
+            shutil.move(str(inner), str(root / "copy"))
+        if how["clutter"]:
+            for path in [root, *(p for p in root.rglob("*") if p.is_dir())]:
+                (path / "Thumbs.db").write_bytes(b"")
+                (path / "notes.txt").write_text("1")
+        assert facts(loader.read(root)) == facts(expected)
+        assert len(expected) == len(rows)
+
+
+@pytest.mark.parametrize("database", ROWS)
+@pytest.mark.parametrize("name", ["../../etc", "/etc", "..", "EP02_01f/../../secret", ""])
+def test_paths_of_a_sheet_never_leave_the_root(tmp_path, database, name):
+    rows = ROWS[database]
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "img1.jpg").write_bytes(b"")
+    root = tmp_path / "root"
+    disk.write_copy(root, database, rows)
+    table = copies.COPIES[database].tables(rows)[0]
+    column = "fold_name" if "fold_name" in table.rows else "Filename"
+    changed = table.rows.copy()
+    changed.loc[0, column] = name
+    changed.to_excel(root / table.path, index=False)
+    skipped = []
+    clips = databases.load(database).read(root, skipped)
+    paths = [pathlib.Path(path).resolve() for clip in clips for path in clip.frames]
+    assert all(root.resolve() in path.parents for path in paths)
+    assert [(clip.subject, clip.clip) for clip in clips] == [row[:2] for row in rows[1:]]
+    assert skipped or database in ("casme3", "dfme")  # whose other folders need no row
+
+
+@pytest.mark.parametrize("database", ROWS)
+def test_a_lost_folder_is_reported_with_its_row(tmp_path, database):
+    rows = ROWS[database]
+    disk.write_copy(tmp_path, database, rows)
+    shutil.rmtree((tmp_path / copies.COPIES[database].frame(rows[0], rows[0].onset)).parent)
+    skipped = []
+    assert len(databases.load(database).read(tmp_path, skipped)) == len(rows) - 1
+    (said,) = skipped
+    assert said.key == f"{database}/{rows[0].subject}/{rows[0].clip}"
+    assert "no folder" in said.reason and "line" in said.path
+    with pytest.raises(schema.DataError, match="no folder .* copy it again"):
+        databases.load(database).read(tmp_path)
+
+
+def test_row_errata_mend_only_rows_that_cannot_be_used(tmp_path):
+    from pipelines.databases import casme
+
+    rows = ROWS["casme"]
+    disk.write_frames(tmp_path, "casme", rows)
+    erratum = annotated.RowErratum(1, {"onset": 70, "offset": 72, "apex": 71}, "why")
+    database = dataclasses.replace(casme.DATABASE, row_errata=(erratum,), num_rows=2)
+    tree = annotated.find(database, tmp_path)
+
+    def read(**changes):
+        key = ("sub11", "ep03_2")
+        row = annotated.Row(3, "sub11", "EP03_2", (key,), 69, 70, 72, "repression")
+        first = dataclasses.replace(row, subject="sub01", clip="EP01_5", onset=98, apex=99,
+                                    offset=101, folders=(("sub01", "ep01_5"),))  # fmt: skip
+        made = [first, dataclasses.replace(row, **changes)]
+        return annotated.clips_of(database, tree, made, "sheet", None)[1]
+
+    assert read().numbers == (69, 70, 71, 72)  # usable as it stands
+    for changes in ({"offset": 10}, {"apex": None}, {"onset": 500, "offset": 600}):
+        clip = read(**changes)
+        assert clip.numbers == (70, 71, 72) and clip.numbers[clip.apex] == 71
+        assert clip.notes[0].startswith("row 1:") and "why" in clip.notes[0]
+
+
+def test_long_clips_and_an_apex_on_the_onset_are_noted(tmp_path):
+    row = copies.Row("spNO.3", "spNO.3_a_10", 10, 10, 140, "4", "disgust")
+    disk.write_copy(tmp_path, "casme3", [row])
+    (clip,) = databases.load("casme3").read(tmp_path)
+    assert clip.apex is None and len(clip.frames) == 131
+    assert [note.split(",")[0] for note in clip.notes] == ["apex 10 is the onset", "131 frames"]
+
+
+def test_an_unreadable_folder_is_reported(tmp_path, monkeypatch):
+    disk.write_copy(tmp_path, "samm", ROWS["samm"])
+
+    def refuse(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(annotated.frames, "list_frames", refuse)
+    skipped = []
+    assert databases.load("samm").read(tmp_path, skipped) == []
+    assert "cannot be read (Permission denied)" in skipped[0].reason

@@ -1,0 +1,77 @@
+"""4DME: several emotions, two sessions of one person, older layouts and headers, its errata."""
+
+import disk
+import pandas as pd
+import pytest
+
+from pipelines import protocols
+from pipelines.databases import fourdme
+from pipelines.synthetic import census, copies
+
+ROWS = [
+    copies.Row("S13", "S13_1st_001_01_1", 2480, 2485, 2490, "AU4(k)+L7", "negative"),
+    copies.Row("S13", "S13_2nd_001_01_1", 10, 15, 20, "12", "positive"),
+    copies.Row("S20", "S20_003_02_1", 98, 99, 101, "1+2", "negative+surprise"),
+]
+
+
+def test_sessions_are_one_subject(tmp_path):
+    disk.write_copy(tmp_path, "4dme", ROWS)
+    clips = fourdme.read(tmp_path)
+    assert [clip.subject for clip in clips] == ["S13", "S13", "S20"]
+    assert len({clip.key for clip in clips}) == 3
+    assert clips[0].action_units == ("L7",)  # static units are no movement
+
+
+def test_clips_of_several_emotions_have_no_class(tmp_path):
+    disk.write_copy(tmp_path, "4dme", ROWS)
+    clips = fourdme.read(tmp_path)
+    assert [(clip.emotion, clip.label) for clip in clips] == [
+        ("negative", 0),
+        ("positive", 1),
+        ("negative+surprise", -1),
+    ]
+    reasons = protocols.left_out(clips, protocols.default("4dme"))
+    assert reasons == {"4dme/S20/S20_003_02_1": "several emotions at once: no single class holds"}
+
+
+@pytest.mark.parametrize(
+    "spelling", ["Surprise+Negative", "negative, surprise", "NegativeSurprise", ""]
+)
+def test_spellings_of_several_emotions(tmp_path, spelling):
+    disk.write_frames(tmp_path, "4dme", ROWS[2:])
+    (table,) = copies.COPIES["4dme"].tables(ROWS[2:])
+    rows = table.rows.assign(Emotion=spelling, Negative=1, Surprise=1, Positive=0)
+    rows.to_excel(tmp_path / table.path, index=False)
+    assert fourdme.read(tmp_path)[0].emotion == "negative+surprise"
+
+
+def test_older_layout_and_headers(tmp_path):
+    made = disk.write_frames(tmp_path, "4dme", ROWS[:1])
+    made.rename(made.parents[1] / "S13_1st_001_01_1")
+    made.parent.rmdir()
+    (table,) = copies.COPIES["4dme"].tables(ROWS[:1])
+    table.rows.columns = [f"{name}'" for name in table.rows.columns]
+    table.rows.to_excel(tmp_path / table.path, index=False)
+    (clip,) = fourdme.read(tmp_path)
+    assert clip.key == "4dme/S13/S13_1st_001_01_1"
+
+
+def test_errata_of_the_original_sheet(tmp_path):
+    rows = census.rows("4dme")
+    disk.write_copy(tmp_path, "4dme", rows)
+    clips = {clip.clip: clip for clip in fourdme.read(tmp_path)}
+    apex = clips[rows[26].clip]
+    assert apex.numbers[apex.apex] == 2490
+    assert clips[rows[124].clip].action_units == ("L7",)
+    assert clips[rows[171].clip].action_units == ("R2", "45")
+    assert clips[rows[263].clip].emotion == "positive+surprise"
+    changed = [row._replace(units="4") if i == 144 else row for i, row in enumerate(rows)]
+    disk.write_sheets(tmp_path, "4dme", changed)
+    clips = {clip.clip: clip for clip in fourdme.read(tmp_path)}
+    assert clips[rows[145].clip].action_units == ("4",)  # the two stand in each other's place
+    assert clips[rows[144].clip].action_units == ("1", "2")
+    table = pd.DataFrame(copies.COPIES["4dme"].tables(changed)[0].rows[:-1])
+    table.to_excel(tmp_path / "4DME_Labelling_Micro_release v1.xlsx", index=False)
+    clips = {clip.clip: clip for clip in fourdme.read(tmp_path, [])}
+    assert clips[rows[144].clip].action_units == ("4",)  # not the original sheet: left as it is

@@ -1,0 +1,102 @@
+"""Annotation sheets: cells, headers, formats, and what is none."""
+
+import pandas as pd
+import pytest
+
+from pipelines import schema
+from pipelines.databases import sheet
+
+COLUMNS = {"subject": ("subject", "subid"), "clip": ("filename",), "apex": ("apexframe", "apexf1")}
+
+
+@pytest.mark.parametrize(
+    ("cell", "units"),
+    [
+        ("L4+7", ("L4", "7")),
+        ("12 ", ("12",)),
+        ("12+15 ", ("12", "15")),
+        ("?", ()),
+        ("", ()),
+        ("r14 + 6", ("R14", "6")),
+        ("AU4(k)+L7", ("L7",)),
+        ("AUL4+AU12", ("L4", "12")),
+        ("R12 or R15", ("R12",)),
+        ("4 or 7+10", ("4", "10")),
+        ("12B+6A", ("12B", "6A")),
+        ("7+ref(43)", ("7",)),
+    ],
+)
+def test_action_units(cell, units):
+    assert sheet.action_units(cell) == units
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [("46", 46), ("0", 0), ("/", None), ("", None), ("46.5", None), ("-1", None)],
+)
+def test_numbers(cell, number):
+    assert sheet.number(cell) == number
+
+
+@pytest.mark.parametrize(
+    ("cell", "name"), [("I", "I"), ("vii", "VII"), ("3", "III"), ("8", ""), ("", ""), ("0", "")]
+)
+def test_objective_classes(cell, name):
+    assert sheet.objective(cell) == name
+
+
+def write(path, table, above=0):
+    if path.suffix == ".csv":
+        lines = "\n".join(f"note {i}" for i in range(above))
+        path.write_text((lines + "\n" if above else "") + table.to_csv(index=False))
+    else:
+        table.to_excel(path, index=False, startrow=above)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".xlsx", ".csv"])
+@pytest.mark.parametrize("above", [0, 13])
+def test_columns_by_name_below_whatever_stands_above(tmp_path, suffix, above):
+    table = pd.DataFrame(
+        {" SUBJECT": [6, None, 7], "Apex\nFrame": ["/", None, 9], "Unnamed: 2": None,
+         "File name ": ["a ", None, "b"]}
+    )  # fmt: skip
+    rows = sheet.read(write(tmp_path / f"sheet{suffix}", table, above), COLUMNS)
+    assert [{**row, "line": 0} for row in rows] == [
+        {"subject": rows[0]["subject"], "clip": "a", "apex": "/", "line": 0},
+        {"subject": rows[1]["subject"], "clip": "b", "apex": rows[1]["apex"], "line": 0},
+    ]
+    assert [sheet.number(row["subject"]) for row in rows] == [6, 7]
+    assert sheet.number(rows[1]["apex"]) == 9
+    assert [row["line"] for row in rows] == [above + 2, above + 4]
+
+
+def test_semicolons_index_columns_and_marks(tmp_path):
+    path = tmp_path / "edited.csv"
+    path.write_bytes("\ufeff;sub_ID';FileName';ApexF1'\n0;006;x;4\n".encode())
+    assert sheet.read(path, COLUMNS)[0] == {"subject": "006", "clip": "x", "apex": "4", "line": 2}
+
+
+def test_sheet_among_several(tmp_path):
+    with pd.ExcelWriter(tmp_path / "a.xlsx") as writer:
+        pd.DataFrame({"Notes": ["x"]}).to_excel(writer, sheet_name="read me", index=False)
+        table = pd.DataFrame({"Subject": ["1"], "Filename": ["x"], "ApexF1": [3]})
+        table.to_excel(writer, sheet_name="label", index=False)
+    assert sheet.read(tmp_path / "a.xlsx", COLUMNS)[0]["clip"] == "x"
+
+
+def test_what_is_no_sheet_is_named(tmp_path):
+    path = tmp_path / "a.xlsx"
+    path.write_bytes(b"not a spreadsheet")
+    with pytest.raises(schema.DataError, match="a.xlsx: cannot be read as a spreadsheet"):
+        sheet.read(path, COLUMNS)
+    pd.DataFrame({"Name": ["x"]}).to_excel(path, index=False)
+    with pytest.raises(schema.DataError, match="no header that begins with Subject"):
+        sheet.read(path, COLUMNS)
+    pd.DataFrame({"Subject": ["1"], "Filename": ["x"]}).to_excel(path, index=False)
+    with pytest.raises(schema.DataError, match=r"no column for apex \(apexframe or apexf1\)"):
+        sheet.read(path, COLUMNS)
+    assert sheet.read(path, COLUMNS, optional=("apex",))[0]["apex"] == ""
+    pd.DataFrame({"Subject": [], "Filename": [], "ApexF1": []}).to_excel(path, index=False)
+    with pytest.raises(schema.DataError, match="holds no rows"):
+        sheet.read(path, COLUMNS)
