@@ -15,6 +15,7 @@ import tensorflow as tf
 from me_keras import losses
 from me_keras.layers.regions import mirror_boxes
 from me_keras.models import MODELS
+from me_keras.optimizer import FlatAdamW
 
 METRICS = ("loss", "accuracy", "reconstruction", "smoothness")
 
@@ -70,8 +71,7 @@ class Trainer:
             self.generator = None
             if not motion_channels:
                 self._taught, self.generator = self._with_half_displacement()
-            self._joint = self._optimizer(self.model, config.epochs)
-            self._averages = [tf.Variable(v, trainable=False) for v in self._weights()]
+            self._joint = self._optimizer(self.model, config.epochs, config.weight_average)
             self._warmup = None
             if self.generator:
                 self._warmup = self._optimizer(self.generator, config.warmup_epochs)
@@ -95,34 +95,25 @@ class Trainer:
         frames = {name: self.model.input[name] for name in ("onset", "apex")}
         return whole, keras.Model(frames, {"half": half}, name="displacement_model")
 
-    def _optimizer(self, model, epochs):
-        optimizer = keras.optimizers.AdamW(
-            WarmupCosine(self.config.learning_rate, epochs * self.steps_per_epoch),
-            weight_decay=self.config.weight_decay,
-            global_clipnorm=1.0,
-            jit_compile=False,
-        )
+    def _optimizer(self, model, epochs, average=0.0):
         frozen = self.config.dgm == "frozen" and model is self.model
-        names = ["bias", "gamma", "beta", "position"] + ["displacement_generator"] * frozen
-        optimizer.exclude_from_weight_decay(var_names=names)
-        optimizer.build(model.trainable_variables)
-        return optimizer
 
-    def _weights(self):
-        return self.model.trainable_variables
+        def decays(variable):  # kernels only; nothing at all of a frozen generator
+            inside = variable.name.startswith("displacement_generator")
+            return "kernel" in variable.name and not (frozen and inside)
+
+        schedule = WarmupCosine(self.config.learning_rate, epochs * self.steps_per_epoch)
+        return FlatAdamW(
+            model.trainable_variables, schedule, self.config.weight_decay, decays, average
+        )
 
     def reset(self, seed):
-        """Puts weights, optimizers, averages and dropout streams to the start of `seed`."""
+        """Puts weights and dropout streams to the start of `seed`."""
         if seed not in self._initial:
             keras.utils.set_random_seed(seed)
             self._initial = {seed: [w.numpy() for w in self._build().weights]}
         for weight, value in zip(self.model.weights, self._initial[seed]):
             weight.assign(value)
-        for optimizer in filter(None, (self._joint, self._warmup)):
-            for variable in optimizer.variables:
-                variable.assign(tf.zeros_like(variable))
-        for average, weight in zip(self._averages, self._weights()):
-            average.assign(weight)
 
     def warm_up(self, pairs, on_epoch=None):
         """Trains the displacement generator alone, by self-supervision.
@@ -133,6 +124,7 @@ class Trainer:
         Returns:
             list of those dicts.
         """
+        self._warmup.reset()
         return self._run(self._warmup_epoch, pairs, self.config.warmup_epochs, on_epoch)
 
     def fit(self, dataset, on_epoch=None):
@@ -144,10 +136,9 @@ class Trainer:
         Returns:
             list of those dicts.
         """
+        self._joint.reset()
         history = self._run(self._joint_epoch, dataset, self.config.epochs, on_epoch)
-        if self.config.weight_average:
-            for average, weight in zip(self._averages, self._weights()):
-                weight.assign(average)
+        self._joint.publish_average()
         return history
 
     def _run(self, epoch, dataset, epochs, on_epoch):
@@ -171,16 +162,17 @@ class Trainer:
 
     @tf.function
     def _warmup_epoch(self, iterator, steps):
-        return self._steps(self._warmup_step, iterator, steps)
+        return self._steps(self._warmup_step, self._warmup, iterator, steps)
 
     @tf.function
     def _joint_epoch(self, iterator, steps):
-        return self._steps(self._joint_step, iterator, steps)
+        return self._steps(self._joint_step, self._joint, iterator, steps)
 
-    def _steps(self, step, iterator, steps):
+    def _steps(self, step, optimizer, iterator, steps):
         total = tf.zeros(len(METRICS))
         for _ in tf.range(steps):
             values = self.strategy.run(step, (next(iterator),))
+            optimizer.publish()
             total += self.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
         return total
 
@@ -195,7 +187,7 @@ class Trainer:
                 back = self.generator(reverse, training=True)["half"]
                 cycle = losses.forward_backward(0.5 * half, 0.5 * back)
                 loss += self.config.forward_backward * self._mean(cycle)
-        self._apply(self._warmup, tape, loss, self.generator.trainable_variables)
+        self._apply(self._warmup, tape, loss)
         return tf.stack([loss, 0.0, reconstruction, smooth])
 
     def _joint_step(self, batch):
@@ -207,16 +199,9 @@ class Trainer:
             if self.generator and self.config.dgm != "frozen":
                 reconstruction, smooth = self._self_supervision(inputs, outputs["half"])
                 loss += self.config.dgm_weight * (reconstruction + self.config.smoothness * smooth)
-        self._apply(self._joint, tape, loss, self._weights())
-        for average, weight in zip(self._averages, self._weights()):
-            average.assign_sub((1.0 - self._average_momentum()) * (average - weight))
+        self._apply(self._joint, tape, loss)
         hits = tf.equal(tf.argmax(outputs["logits"], -1, tf.int32), labels)
         return tf.stack([loss, self._mean(tf.cast(hits, tf.float32)), reconstruction, smooth])
-
-    def _average_momentum(self):
-        """Short memory at first, so that the average is of trained weights only."""
-        step = tf.cast(self._joint.iterations, tf.float32)
-        return tf.minimum(self.config.weight_average, step / (step + 10.0))
 
     def _self_supervision(self, frames, half):
         terms = losses.self_supervision(
@@ -234,9 +219,8 @@ class Trainer:
         """Mean over the global batch: replicas' shares add up."""
         return tf.nn.compute_average_loss(per_example, global_batch_size=self.config.batch_size)
 
-    def _apply(self, optimizer, tape, loss, variables):
-        gradients = tape.gradient(loss, variables, unconnected_gradients="zero")
-        optimizer.apply_gradients(zip(gradients, variables))
+    def _apply(self, optimizer, tape, loss):
+        optimizer.apply(tape.gradient(loss, optimizer.variables, unconnected_gradients="zero"))
 
     def predict(self, dataset):
         """Predicts the clips of `dataset`, by row.
