@@ -10,6 +10,7 @@ import collections.abc
 import dataclasses
 import os
 import pathlib
+import re
 
 from pipelines import protocols, schema
 
@@ -71,4 +72,4 @@ def sources(root) -> dict[str, pathlib.Path]:
 
 def _is_named(text) -> bool:
     """Whether a text is "smic=DIR" rather than a folder, which may have "=" in its name."""
-    return str(text).partition("=")[0] in DATABASES and not pathlib.Path(text).exists()
+    return bool(re.match(r"\w+=", str(text))) and not pathlib.Path(text).exists()
