@@ -14,7 +14,7 @@ import pathlib
 import sys
 from typing import Optional
 
-from pipelines import databases, flags, folders, records, schema
+from pipelines import databases, flags, folders, protocols, records, schema
 
 MAX_FAILED = 0.05  # of all clips; more than this is not a few bad clips but a wrong or broken copy
 SYNTHETIC_ROOT = "data/synthetic"
@@ -26,10 +26,12 @@ class PrepareConfig:
     """Options of the command, and the parameters that the manifest records."""
 
     dataset: str = flags.option("synthetic", "database to prepare", tuple(databases.DATABASES))
-    data_root: Optional[str] = flags.option(
+    data_root: Optional[tuple[str, ...]] = flags.option(
         None,
-        "folder of the copy (default: $ME_KERAS_DATA; synthetic is rendered on the spot)",
+        "folder of the copy, or smic=DIR casme2=DIR samm=DIR for a dataset of several "
+        "(default: $ME_KERAS_DATA; synthetic is rendered on the spot)",
         metavar="DIR",
+        nargs="+",
     )
     out: Optional[str] = flags.option(
         None, "folder to write (default: prepared/<dataset>)", metavar="DIR"
@@ -57,8 +59,10 @@ class PrepareConfig:
         return pathlib.Path(self.out or f"prepared/{self.dataset}").expanduser()
 
     @property
-    def root(self) -> Optional[str]:
-        return self.data_root or os.environ.get("ME_KERAS_DATA") or None
+    def root(self):
+        """What the database's `read` takes: a folder, or several as "smic=DIR"; None if not set."""
+        root = self.data_root or os.environ.get("ME_KERAS_DATA") or None
+        return root[0] if isinstance(root, (list, tuple)) and len(root) == 1 else root
 
     def parameters(self) -> dict:
         """What the prepared form depends on, beside the database itself."""
@@ -141,7 +145,9 @@ def _read_database(config: PrepareConfig):
             f"{' '.join(database.HELP.split())} Without it, try --dataset synthetic."
         )
     skipped: list[schema.Skipped] = []
-    clips = database.read(pathlib.Path(root), skipped)
+    if isinstance(root, (list, tuple)) and not hasattr(database, "sources"):
+        raise schema.DataError(f"--dataset {config.dataset} has one folder: give one --data-root")
+    clips = database.read(root, skipped)
     return clips, skipped
 
 
@@ -166,7 +172,8 @@ def _source_digest(clips, skipped) -> str:
                 sizes.append(os.stat(path).st_size)
             except OSError:
                 sizes.append(-1)
-        facts = (clip.key, clip.label, clip.onset, clip.apex, clip.offset, clip.numbers, sizes)
+        named = (clip.key, clip.label, clip.emotion, clip.objective, clip.split, clip.action_units)
+        facts = (*named, clip.onset, clip.apex, clip.offset, clip.numbers, sizes)
         digest.update(repr(facts).encode())
     digest.update(repr([(item.key, item.reason) for item in skipped]).encode())
     return digest.hexdigest()
@@ -217,7 +224,7 @@ def _manifest(config: PrepareConfig, writer: records.Writer, skipped, source: st
         "frame_size": image_size + 2 * margin,
         "image_size": image_size,
         "margin": margin,
-        "classes": list(schema.CLASSES),
+        "classes": list(protocols.default(config.dataset).classes),
         "regions": list(schema.REGIONS),
         "clips": writer.entries,
         "skipped": [dataclasses.asdict(item) for item in skipped],

@@ -11,11 +11,14 @@ import time
 
 import cartoon
 import cv2
+import disk
 import numpy as np
 import pytest
 
-from pipelines import align, prepare, prepared, schema
+from pipelines import align, prepare, prepared, protocols, schema
 from pipelines.prepare import PrepareConfig
+from pipelines.synthetic import copies, write
+from pipelines.synthetic.plan import SynthesisConfig
 
 SHARED = pathlib.Path(__file__).parents[2] / "../shared/data/smic_clips.csv"
 CLIPS = {"s01_ne_01": 4, "s01_sur_01": 5, "s02_po_01": 3}
@@ -157,6 +160,56 @@ def test_no_clip_left_stops_it_even_when_allowed(tmp_path):
     config = PrepareConfig("smic", str(root), str(tmp_path / "out"), allow_missing=True)
     with pytest.raises(schema.DataError, match="1 of 1 clips cannot be used.*two at least"):
         prepare.prepare(config)
+
+
+def test_a_composite_is_prepared_once_for_all_its_protocols(tmp_path):
+    clips = {
+        "smic": [("s01", "s01_ne_01", 98, "", 100, "", "negative")],
+        "casme2": [
+            ("sub01", "EP02_01f", 98, 99, 100, "4", "disgust", "III"),
+            ("sub01", "EP03_01f", 98, 99, 100, "4", "others", "VII"),
+        ],
+        "samm": [("006", "006_1_2", 98, 98, 100, "L12", "happiness", "II")],
+    }
+    config = SynthesisConfig(frame_size=(320, 240))
+    for name, rows in clips.items():
+        rows = [copies.Row(*row) for row in rows]
+        write.write_census(tmp_path / name, name, rows, config, workers=1)
+    roots = tuple(f"{name}={tmp_path / name}" for name in clips)
+    wanted = PrepareConfig("megc2019", roots, str(tmp_path / "prepared"), jobs=1)
+    manifest = prepare.prepare(wanted)
+    assert prepare.prepared_is_current(wanted.folder, wanted)
+    found = {}
+    for name in ("megc2019", "megc2018", "casme2-5", "smic-3"):
+        protocol = protocols.choose("megc2019", name)
+        found[name] = protocols.labels(manifest["clips"], protocol).tolist()
+    assert found == {
+        "megc2019": [0, 0, -1, 1],
+        "megc2018": [-1, 2, -1, 1],
+        "casme2-5": [-1, 0, 2, -1],
+        "smic-3": [0, -1, -1, -1],
+    }
+    assert manifest["clips"][3]["notes"][0].startswith("apex 98 is the onset")
+    assert prepared.open_prepared(wanted.folder).labels.tolist() == found["megc2019"]
+
+
+def test_several_roots_are_for_a_dataset_of_several(config):
+    wrong = dataclasses.replace(config, data_root=("smic=/a", "samm=/b"))
+    with pytest.raises(schema.DataError, match="--dataset smic has one folder"):
+        prepare.prepare(wrong)
+    assert dataclasses.replace(config, data_root=("/a",)).root == "/a"
+
+
+def test_the_classes_are_those_of_the_default_protocol(tmp_path):
+    rows = [copies.Row("sub01", "EP01_5", 98, 99, 100, "4", "tense")]
+    disk.write_copy(tmp_path / "casme", "casme", rows)
+    frame = cartoon.face(seed=1)[..., ::-1]
+    for path in (tmp_path / "casme").rglob("*.jpg"):
+        cv2.imwrite(str(path), frame)
+    wanted = PrepareConfig("casme", str(tmp_path / "casme"), str(tmp_path / "out"), jobs=1)
+    manifest = prepare.prepare(wanted)
+    assert manifest["classes"] == ["disgust", "repression", "surprise", "tense"]
+    assert manifest["clips"][0]["label"] == 3
 
 
 def test_motion_images(tmp_path):
