@@ -43,7 +43,7 @@ class ModelConfig:
     filters: tuple[int, ...] = option(
         (32, 64, 96), "displacement generator: channels per level", nargs="+", metavar="N"
     )
-    max_displacement: float = option(4.0, "displacement generator: bound, pixels")
+    max_displacement: float = option(8.0, "displacement generator: bound, pixels")
     width: Optional[int] = option(None, "token width of the fusions (default: by data)")
     heads: int = option(4, "attention heads")
     depth: int = option(1, "Transformer blocks in each fusion")

@@ -36,7 +36,7 @@ class DisplacementGenerator(keras.layers.Layer):
         ValueError: if the frame size does not suit the number of levels.
     """
 
-    def __init__(self, filters=(32, 64, 96), max_displacement=4.0, iterations=3, **kwargs):
+    def __init__(self, filters=(32, 64, 96), max_displacement=8.0, iterations=3, **kwargs):
         super().__init__(**kwargs)
         self.filters = tuple(filters)
         self.max_displacement = max_displacement

@@ -22,7 +22,7 @@ def frl_dgt(
     motion_channels=0,
     num_regions=9,
     filters=(32, 64, 96),
-    max_displacement=4.0,
+    max_displacement=8.0,
     width=64,
     heads=4,
     depth=1,
@@ -104,7 +104,7 @@ def frl_dgt(
     return keras.Model(inputs, outputs, name="frl_dgt")
 
 
-def displacement_model(image_size=128, filters=(32, 64, 96), max_displacement=4.0):
+def displacement_model(image_size=128, filters=(32, 64, 96), max_displacement=8.0):
     """The displacement generator alone: frames in, `displacement` and `warped` out."""
     inputs, outputs, _ = _displacement(image_size, filters, max_displacement)
     return keras.Model(inputs, outputs, name="displacement_model")

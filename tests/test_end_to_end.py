@@ -1,0 +1,101 @@
+"""The whole way: faces on disk, prepared, trained, scored. Slow, and the truest tests there are."""
+
+import dataclasses
+import json
+import os
+import pathlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from me_keras import loso
+from me_keras.config import LosoConfig, with_presets
+from me_keras.evaluation import folds
+from pipelines.synthetic import plan, write
+
+pytestmark = pytest.mark.slow
+
+SHARED = pathlib.Path(__file__).parents[1] / ".." / "shared" / "data"
+FEW = {"num_subjects": 4, "clips_per_class": 4, "frame_size": (320, 240), "num_frames": 8}
+SHORT = ["--epochs", "12", "--warmup-epochs", "4", "--batch-size", "16"]
+
+
+def evaluate(tmp_path, monkeypatch, *extra, amplitude=None, dataset="synthetic"):
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / "copy"
+    if not root.exists():
+        knobs = FEW if amplitude is None else {**FEW, "amplitude_px": amplitude}
+        write.generate(root, plan.SynthesisConfig(**knobs))
+    code = loso.main(["--dataset", dataset, "--data-root", str(root), "--out", "out", *extra])
+    assert code == 0
+    return json.loads((tmp_path / "out" / "results.json").read_text())
+
+
+def test_expressions_are_recognised_on_people_not_trained_on(tmp_path, monkeypatch):
+    results = evaluate(tmp_path, monkeypatch, *SHORT)
+    assert results["counts"] == {"clips": 48, "subjects": 4, "skipped": 0}
+    assert results["uf1"]["mean"] >= 0.85
+    assert results["dgm_gain"] > 0.3
+
+
+def test_without_expression_the_score_is_chance(tmp_path, monkeypatch):
+    """Noise, light, drift and identity alone tell nothing: no leak from the held-out subject."""
+    results = evaluate(tmp_path, monkeypatch, *SHORT, amplitude=0.0)
+    chance = np.random.default_rng(0).integers(0, 3, (2000, 48))
+    labels = np.repeat([0, 1, 2], 16)
+    low, high = np.percentile((chance == labels).mean(axis=1), [0.5, 99.5])
+    assert low <= results["accuracy"]["mean"] <= high
+    assert results["uf1"]["mean"] <= high
+
+
+@pytest.mark.parametrize("layout", ["raw", "cropped", "long"])
+def test_smic_in_its_three_releases(tmp_path, monkeypatch, layout):
+    monkeypatch.chdir(tmp_path)
+    path = SHARED / "smic_clips.csv"
+    if not path.exists():
+        pytest.skip("the table of real clip names is not here")
+    table = pd.read_csv(path)
+    table = table[table["subject"].isin(["s05", "s19", "s02"])]  # the smallest subjects
+    config = plan.SynthesisConfig(frame_size=(320, 240))
+    write.write_smic(tmp_path / "SMIC", table, layout, config, keep_frames=6)
+    flags = ["--epochs", "1", "--warmup-epochs", "1", "--batch-size", "4", "--out", "out"]
+    assert loso.main(["--dataset", "smic", "--data-root", str(tmp_path / "SMIC"), *flags]) == 0
+    predictions = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    truth = {f"smic/{row.subject}/{row.clip}": row.label for row in table.itertuples()}
+    found = dict(zip(predictions["key"], predictions["label"]))
+    assert found == {key: label for key, label in truth.items() if key in found}
+    # SMIC-E's long clips lack a few micro-expressions, s02_sur_05 among them
+    assert len(truth) - len(found) <= (1 if layout == "long" else 0)
+
+
+@pytest.mark.parametrize("motion", ["farneback", "dynamic_image"])
+def test_classical_motion_and_the_baseline(tmp_path, monkeypatch, motion):
+    flags = ["--epochs", "2", "--batch-size", "16", "--subjects", "s01", "--motion", motion]
+    results = evaluate(tmp_path, monkeypatch, *flags, "--model", "ststnet")
+    assert results["motion"] == motion and results["dgm_gain"] is None
+
+
+def resident_mib():
+    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads Linux's /proc")
+def test_memory_does_not_grow_from_fold_to_fold(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write.generate(tmp_path / "copy", plan.SynthesisConfig(**FEW))
+    config = LosoConfig(data_root=str(tmp_path / "copy"), epochs=2, warmup_epochs=1, batch_size=8)
+    prepared, _ = loso.load_data(config)
+    config = with_presets(config, prepared.kind)
+    trainer = loso.make_trainer(config, prepared)
+    datasets = loso.Datasets(prepared, config)
+    splits = folds.leave_one_subject_out(prepared.subject_keys)
+    sizes = []
+    for number in range(10):
+        fold = dataclasses.replace(splits[number % len(splits)])
+        folds.run_fold(trainer, fold, 0, datasets, None)
+        sizes.append(resident_mib())
+    assert sizes[9] < 1.1 * sizes[1], sizes
+    for step in (trainer._warmup_epoch, trainer._joint_epoch, trainer._predict_step):
+        assert step.experimental_get_tracing_count() == 1
