@@ -12,7 +12,7 @@ MOTIONS = ("dgm", "farneback", "dis", "tvl1", "dynamic_image", "difference", "pr
 
 # What suits frames and what suits ready-made motion images, found by the runs in the README.
 PRESETS = {
-    "frames": {"epochs": 30, "learning_rate": 1e-3, "width": 64, "dropout": 0.1, "crop_size": 12},
+    "frames": {"epochs": 30, "learning_rate": 2e-3, "width": 64, "dropout": 0.1, "crop_size": 12},
     "precomputed": {
         "epochs": 30,
         "learning_rate": 2e-3,
@@ -89,7 +89,7 @@ class TrainingConfig(DatasetConfig):
         "how the warped apex is compared with the onset",
         ("photometric", "census", "structure"),
     )
-    smoothness: float = option(0.5, "weight of the edge-aware smoothness")
+    smoothness: float = option(0.2, "weight of the edge-aware smoothness")
     edge: float = option(20.0, "smoothness: how much image edges relax it")
     forward_backward: float = option(0.0, "weight of forward-backward consistency in warm-up")
     mirror_test: bool = option(True, "average the prediction with the mirrored face's")
@@ -109,8 +109,15 @@ class LosoConfig(ModelConfig, TrainingConfig):
     """Options of `python -m me_keras.loso`."""
 
     dataset: str = option("synthetic", "database", tuple(DATABASES))
-    data_root: Optional[str] = option(
-        None, "folder of the database's copy (default: $ME_KERAS_DATA)", metavar="DIR"
+    data_root: Optional[tuple[str, ...]] = option(
+        None,
+        "folder of the database's copy, or smic=DIR casme2=DIR samm=DIR for a dataset of several "
+        "(default: $ME_KERAS_DATA)",
+        metavar="DIR",
+        nargs="+",
+    )
+    protocol: Optional[str] = option(
+        None, "clips, classes and what is held out (default: the field's usual one, listed below)"
     )
     prepared: Optional[str] = option(
         None,

@@ -7,9 +7,11 @@ import pathlib
 import sys
 import time
 
+import numpy as np
+
 from me_keras import __version__, console
 from me_keras.config import LosoConfig, with_presets
-from pipelines import databases, flags
+from pipelines import flags, protocols
 from pipelines.schema import MIRRORED_REGIONS, DataError
 
 EXAMPLES = """examples:
@@ -27,7 +29,8 @@ PAIRS_PER_CLIP = 8  # motion maps kept per clip when the motion is computed befo
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(LosoConfig, argv, "python -m me_keras.loso", __doc__, EXAMPLES)
+    epilog = f"{EXAMPLES}\n\nprotocols, the default first:\n{protocols.listing()}"
+    config = flags.parse(LosoConfig, argv, "python -m me_keras.loso", __doc__, epilog)
     console.quiet_tensorflow()
     note = "stopped; finished folds are kept, the same command goes on from here"
     return console.guarded(_command, config, interrupted=note)
@@ -52,20 +55,19 @@ def run(config):
         DataError: the data cannot be used. ValueError: options that contradict each other or the
             folder's earlier run. FloatingPointError: training diverged.
     """
-    from me_keras.evaluation import folds
-
     start = time.perf_counter()
     prepared, manifest = load_data(config)
     config = with_presets(config, prepared.kind)
+    protocol = protocols.choose(config.dataset, config.protocol)
+    config = dataclasses.replace(config, protocol=protocol.name)
+    prepared, groups, splits = under_protocol(prepared, manifest, protocol, config)
     prepared = with_motion(prepared, config)
-    try:
-        splits = folds.leave_one_subject_out(prepared.subject_keys, config.subjects)
-    except ValueError as error:
-        raise DataError(f"{config.dataset}: {error}") from None
     out = open_run(config, prepared.digest)
     seeds = range(config.seed, config.seed + config.num_seeds)
     records = train_folds(config, prepared, splits, seeds, out)
-    results = write_results(config, prepared, manifest, records, out, time.perf_counter() - start)
+    table = {**prepared.table, "group": groups}
+    results = write_results(config, prepared, table, manifest, records, out)
+    results["seconds_this_call"] = time.perf_counter() - start
     return results, out
 
 
@@ -74,12 +76,9 @@ def load_data(config):
     from pipelines import prepare
     from pipelines.prepared import open_prepared
 
-    root = config.data_root
-    if config.dataset == "synthetic" and root is None:
-        root = str(databases.load("synthetic").ensure(pathlib.Path("data", "synthetic")))
     wanted = prepare.PrepareConfig(
         dataset=config.dataset,
-        data_root=root,
+        data_root=config.data_root,
         image_size=config.image_size,
         apex=config.apex,
         allow_missing=config.allow_missing,
@@ -89,6 +88,39 @@ def load_data(config):
     wanted = dataclasses.replace(wanted, out=folder)
     manifest = prepare.ensure_prepared(wanted)
     return open_prepared(folder), manifest
+
+
+def under_protocol(prepared, manifest, protocol, config):
+    """What the protocol takes of the prepared clips, and what it holds out together.
+
+    Prints what is on disk beside what the protocol expects of a whole copy.
+
+    Returns:
+        tuple of the clips taken, the group of each, and the list of `Fold`.
+    Raises:
+        DataError: no clip of the protocol, or too little to hold something out.
+    """
+    from me_keras.evaluation import folds
+
+    clips = manifest["clips"]
+    labels = protocols.labels(clips, protocol)
+    rows = np.flatnonzero(labels >= 0)
+    print(f"protocol {protocol.name}: {protocol.title}")
+    for line in protocols.summary(clips, protocol).splitlines():
+        print(f"  {line}")
+    for line in protocols.differences(clips, protocol):
+        print(f"  differs: {line}")
+    if not len(rows):
+        raise DataError(f"{config.dataset}: no clip of protocol {protocol.name} can be used")
+    groups = [protocols.groups(clips, protocol)[row] for row in rows]
+    try:
+        if protocol.evaluation == protocols.SPLITS:
+            splits = folds.fixed_splits(groups, protocols.TRAIN)
+        else:
+            splits = folds.leave_one_subject_out(groups, config.subjects)
+    except ValueError as error:
+        raise DataError(f"{config.dataset}: {error}") from None
+    return prepared.select(rows, labels[rows], protocol.classes), groups, splits
 
 
 def with_motion(prepared, config):
@@ -137,7 +169,7 @@ def train_folds(config, prepared, splits, seeds, out):
     from me_keras.evaluation import folds
 
     work = [(seed, fold) for seed in seeds for fold in splits]
-    paths = [folds.fold_path(out, seed, fold.subject_key) for seed, fold in work]
+    paths = [folds.fold_path(out, seed, fold.group) for seed, fold in work]
     records = [folds.read_fold(path) for path in paths]
     if all(records):
         return records
@@ -150,7 +182,7 @@ def train_folds(config, prepared, splits, seeds, out):
         for index, (seed, fold) in enumerate(work):
             if records[index]:
                 continue
-            bar.set_description(f"fold {index + 1}/{len(work)} {fold.subject_key} seed {seed}")
+            bar.set_description(f"fold {index + 1}/{len(work)} {fold.group} seed {seed}")
 
             def on_epoch(values):
                 bar.set_postfix(loss=f"{values['loss']:.3f}", refresh=False)
@@ -210,7 +242,7 @@ def log_to_tensorboard(record, out):
     """Writes a fold's training curves for TensorBoard (`tensorboard --logdir RUN`)."""
     import tensorflow as tf
 
-    name = record["subject_key"].replace("/", "_")
+    name = record["group"].replace("/", "_")
     folder = pathlib.Path(out) / "tensorboard" / f"seed-{record['seed']}-{name}"
     with tf.summary.create_file_writer(str(folder)).as_default():
         for phase in ("warmup", "history"):
@@ -219,16 +251,17 @@ def log_to_tensorboard(record, out):
                     tf.summary.scalar(f"{phase}/{metric}", value, step=epoch)
 
 
-def write_results(config, prepared, manifest, records, out, seconds):
+def write_results(config, prepared, table, manifest, records, out):
     """Pools the folds and writes predictions.csv, results.json and the figures."""
     from me_keras.evaluation import folds, report, scores
 
-    predictions = folds.pool(records, prepared.table, prepared.classes)
+    predictions = folds.pool(records, table, prepared.classes)
     results = {
         **scores.score(predictions, prepared.classes),
         "dataset": config.dataset,
         "model": config.model,
         "motion": config.motion,
+        "protocol": config.protocol,
         "classes": list(prepared.classes),
         "counts": {
             "clips": int(predictions["key"].nunique()),
@@ -237,7 +270,6 @@ def write_results(config, prepared, manifest, records, out, seconds):
         },
         "skipped": manifest["skipped"],
         "seconds": sum(record["seconds"] for record in records),
-        "seconds_this_call": seconds,
         "data_digest": prepared.digest,
         "versions": versions(),
     }

@@ -92,7 +92,9 @@ def smoothness(onset, displacement, edge=20.0):
 def self_supervision(onset, apex, half, reconstruction="photometric", edge=20.0):
     """Both terms that teach the displacement generator, at half resolution.
 
-    There sensor noise is half as large, and the warp, the costliest step, takes a quarter.
+    There sensor noise is half as large, and the warp, the costliest step, takes a quarter. The
+    frames are smoothed: between pixels, bilinear sampling averages noise away, and an unsmoothed
+    loss rewards displacements that sample there (measured: below the loss of the truth).
 
     Args:
         onset, apex: `(b, h, w, 1)` float in [0, 1].
@@ -102,7 +104,7 @@ def self_supervision(onset, apex, half, reconstruction="photometric", edge=20.0)
     Returns:
         two `(b,)` float32: reconstruction and smoothness.
     """
-    onset, apex = (tf.nn.avg_pool2d(image, 2, 2, "VALID") for image in (onset, apex))
+    onset, apex = (box_mean(tf.nn.avg_pool2d(image, 2, 2, "VALID"), 3) for image in (onset, apex))
     warped = dense_warp(apex, 0.5 * half)  # (b, h/2, w/2, 1)
     return RECONSTRUCTION[reconstruction](onset, warped), smoothness(onset, half, edge)
 

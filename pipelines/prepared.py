@@ -77,6 +77,30 @@ class Prepared:
             images = copy
         return tf.experimental.dlpack.from_dlpack(images.__dlpack__())
 
+    def select(self, rows, labels, classes) -> Prepared:
+        """The clips `rows` alone, in that order, with other labels: what a protocol takes.
+
+        Args:
+            rows: indices of clips. labels: (len(rows),) int. classes: names of the labels.
+        """
+        rows = np.asarray(rows)
+        names = ("first", "onset", "apex", "offset", "num_frames", "regions")
+        names += ("keys", "subject_keys", "datasets")
+        columns = {name: getattr(self, name)[rows] for name in names}
+        motion = self.motion
+        if motion is not None:
+            per_clip = motion.reshape(len(self), self.maps_per_clip, *motion.shape[1:])
+            motion = per_clip[rows].reshape(-1, *motion.shape[1:])
+        kept = hashlib.sha256(f"{self.digest} {list(rows)}".encode()).hexdigest()
+        return dataclasses.replace(
+            self,
+            **columns,
+            motion=motion,
+            labels=np.asarray(labels, np.int32),
+            classes=tuple(classes),
+            digest=self.digest if np.array_equal(rows, range(len(self))) else kept,
+        )
+
     @property
     def table(self) -> dict[str, np.ndarray]:
         """Columns that go beside a prediction: key, subject_key, dataset, label."""

@@ -14,9 +14,9 @@ from sklearn.model_selection import LeaveOneGroupOut
 
 @dataclasses.dataclass(frozen=True)
 class Fold:
-    """One held-out subject. `train` and `test` are row indices of the database."""
+    """One held-out group, a subject as a rule. `train` and `test` are row indices."""
 
-    subject_key: str
+    group: str
     train: np.ndarray
     test: np.ndarray
 
@@ -25,7 +25,7 @@ def leave_one_subject_out(subject_keys, subjects=()):
     """The folds of a database, in the order of the subject keys.
 
     Args:
-        subject_keys: `(n,)` str, one per clip: "smic/s01".
+        subject_keys: `(n,)` str, one per clip: "smic/s01"; to hold out databases, their names.
         subjects: hold out only these, named with or without the database; all if empty.
     Raises:
         ValueError: with fewer than two subjects, or one asked for that is not there.
@@ -34,7 +34,7 @@ def leave_one_subject_out(subject_keys, subjects=()):
     known = sorted(set(subject_keys))
     if len(known) < 2:
         raise ValueError(
-            f"leave-one-subject-out needs at least two subjects, found {', '.join(known) or 'none'}"
+            f"leaving one out needs at least two subjects, found {', '.join(known) or 'none'}"
         )
     chosen = known
     if subjects:
@@ -45,7 +45,24 @@ def leave_one_subject_out(subject_keys, subjects=()):
             raise ValueError(f"no subject {', '.join(missing)}; there are {', '.join(known)}")
     splits = LeaveOneGroupOut().split(subject_keys, groups=subject_keys)
     folds = [Fold(str(subject_keys[test[0]]), train, test) for train, test in splits]
-    return [fold for fold in folds if fold.subject_key in chosen]
+    return [fold for fold in folds if fold.group in chosen]
+
+
+def fixed_splits(groups, train):
+    """The folds of a database with parts of its own: trained on `train`, tested on each other.
+
+    Args:
+        groups: `(n,)` str, the part of each clip.
+        train: name of the part that is never tested.
+    Raises:
+        ValueError: if there is nothing to train on, or nothing to test on.
+    """
+    groups = np.asarray(groups)
+    tested = sorted(set(groups) - {train})
+    rows = np.flatnonzero(groups == train)
+    if not len(rows) or not tested:
+        raise ValueError(f"needs clips of {train} and of another part, found {sorted(set(groups))}")
+    return [Fold(str(part), rows, np.flatnonzero(groups == part)) for part in tested]
 
 
 def run_fold(trainer, fold, seed, datasets, on_epoch):
@@ -67,7 +84,7 @@ def run_fold(trainer, fold, seed, datasets, on_epoch):
     history = trainer.fit(datasets.train(fold.train, seed), on_epoch)
     predicted = trainer.predict(datasets.test(fold.test))
     return {
-        "subject_key": fold.subject_key,
+        "group": fold.group,
         "seed": seed,
         "predictions": {name: values.tolist() for name, values in predicted.items()},
         "warmup": warmup,
@@ -76,9 +93,9 @@ def run_fold(trainer, fold, seed, datasets, on_epoch):
     }
 
 
-def fold_path(out, seed, subject_key):
+def fold_path(out, seed, group):
     """Where a fold's record lies: out/folds/seed-0/smic_s01.json."""
-    return pathlib.Path(out) / "folds" / f"seed-{seed}" / f"{_safe(subject_key)}.json"
+    return pathlib.Path(out) / "folds" / f"seed-{seed}" / f"{_safe(group)}.json"
 
 
 def _safe(name):
@@ -107,9 +124,9 @@ def pool(records, table, classes):
     Args:
         records: what `run_fold` returned.
         table: dict of columns, a row per clip of the database: `key`, `subject_key`, `dataset`,
-            `label`.
+            `label`, `group`.
     Raises:
-        ValueError: if a clip is predicted twice for a seed, or by another subject's fold.
+        ValueError: if a clip is predicted twice for a seed, or by another group's fold.
     """
     clips = pd.DataFrame(table)
     parts = []
@@ -118,8 +135,8 @@ def pool(records, table, classes):
         rows = values.pop("row")
         probabilities = np.asarray(values.pop("probabilities"))  # (n, k)
         part = clips.iloc[rows].assign(seed=record["seed"])
-        if set(part["subject_key"]) != {record["subject_key"]}:
-            raise ValueError(f"fold {record['subject_key']} predicts clips of other subjects")
+        if set(part["group"]) != {record["group"]}:
+            raise ValueError(f"fold {record['group']} predicts clips of others")
         part["prediction"] = probabilities.argmax(axis=1)
         for index, name in enumerate(classes):
             part[f"p_{name}"] = probabilities[:, index]

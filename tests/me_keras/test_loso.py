@@ -74,7 +74,7 @@ def test_a_stopped_run_goes_on_and_trains_no_fold_again(run, tmp_path, monkeypat
     def interrupted(trainer, fold, *rest):
         if len(trained) == 2:
             raise KeyboardInterrupt
-        trained.append(fold.subject_key)
+        trained.append(fold.group)
         return original(trainer, fold, *rest)
 
     out = tmp_path / "stopped"

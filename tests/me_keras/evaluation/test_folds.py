@@ -10,17 +10,17 @@ KEYS = ["smic/s02", "smic/s01", "smic/s02", "casme2/s01", "smic/s01"]
 
 def test_every_clip_is_held_out_once_with_its_whole_subject():
     splits = folds.leave_one_subject_out(KEYS)
-    assert [s.subject_key for s in splits] == ["casme2/s01", "smic/s01", "smic/s02"]
+    assert [s.group for s in splits] == ["casme2/s01", "smic/s01", "smic/s02"]
     assert sorted(np.concatenate([s.test for s in splits])) == list(range(5))
     for split in splits:
-        assert {KEYS[i] for i in split.test} == {split.subject_key}
-        assert split.subject_key not in {KEYS[i] for i in split.train}
+        assert {KEYS[i] for i in split.test} == {split.group}
+        assert split.group not in {KEYS[i] for i in split.train}
         assert len(split.test) + len(split.train) == 5
 
 
 def test_chosen_subjects_by_either_name():
     def chosen(*names):
-        return [s.subject_key for s in folds.leave_one_subject_out(KEYS, names)]
+        return [s.group for s in folds.leave_one_subject_out(KEYS, names)]
 
     assert chosen("s01") == ["casme2/s01", "smic/s01"]
     assert chosen("smic/s01", "s02") == ["smic/s01", "smic/s02"]
@@ -33,10 +33,19 @@ def test_one_subject_is_not_enough():
         folds.leave_one_subject_out(["smic/s01"] * 3)
 
 
+def test_fixed_parts():
+    splits = folds.fixed_splits(["train", "testA", "train", "testB", "testA"], "train")
+    assert [s.group for s in splits] == ["testA", "testB"]
+    assert [s.train.tolist() for s in splits] == [[0, 2], [0, 2]]
+    assert splits[0].test.tolist() == [1, 4]
+    with pytest.raises(ValueError, match="needs clips of train and of another part"):
+        folds.fixed_splits(["train", "train"], "train")
+
+
 def record(subject, rows, seed=0, probabilities=None):
     probabilities = probabilities or [[0.2, 0.7, 0.1]] * len(rows)
     return {
-        "subject_key": subject,
+        "group": subject,
         "seed": seed,
         "predictions": {"row": rows, "probabilities": probabilities},
     }
@@ -45,6 +54,7 @@ def record(subject, rows, seed=0, probabilities=None):
 TABLE = {
     "key": [f"{k}/{i}" for i, k in enumerate(KEYS)],
     "subject_key": KEYS,
+    "group": KEYS,
     "dataset": [k.split("/")[0] for k in KEYS],
     "label": [0, 1, 2, 0, 1],
 }
@@ -64,7 +74,7 @@ def test_predictions_are_joined_by_row_in_any_order():
 
 
 def test_pooling_refuses_other_subjects_and_doubles():
-    with pytest.raises(ValueError, match="fold smic/s01 predicts clips of other subjects"):
+    with pytest.raises(ValueError, match="fold smic/s01 predicts clips of others"):
         folds.pool([record("smic/s01", [0])], TABLE, CLASSES)
     with pytest.raises(ValueError, match="predicted twice"):
         folds.pool([record("smic/s01", [1, 1])], TABLE, CLASSES)
