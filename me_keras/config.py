@@ -89,7 +89,7 @@ class TrainingConfig(DatasetConfig):
         "how the warped apex is compared with the onset",
         ("photometric", "census", "structure"),
     )
-    smoothness: float = option(0.2, "weight of the edge-aware smoothness")
+    smoothness: float = option(0.3, "weight of the edge-aware smoothness")
     edge: float = option(20.0, "smoothness: how much image edges relax it")
     forward_backward: float = option(0.0, "weight of forward-backward consistency in warm-up")
     mirror_test: bool = option(True, "average the prediction with the mirrored face's")

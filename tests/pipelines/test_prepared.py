@@ -111,3 +111,17 @@ def test_a_damaged_shard_is_named(tmp_path, damage):
     shard.write_bytes(data if damage == "change" else data[:-100])
     with pytest.raises(DataError, match="p: damaged after record 1; run .*prepare again"):
         open_prepared(tmp_path / "p")
+
+
+def test_a_selection_keeps_rows_motion_and_labels_together(tmp_path):
+    clips = [{"subject": i, "label": i % 3} for i in range(5)]
+    whole = open_prepared(write_prepared(tmp_path / "p", clips))
+    part = whole.select([3, 1], [7, 8], ["a"] * 9)
+    assert part.keys.tolist() == [whole.keys[3], whole.keys[1]]
+    assert part.labels.tolist() == [7, 8] and len(part) == 2
+    assert part.first.tolist() == [whole.first[3], whole.first[1]]
+    assert part.digest != whole.digest
+    assert whole.select(range(5), whole.labels, whole.classes).digest == whole.digest
+    motion = np.arange(10, dtype=np.float32).reshape(10, 1, 1, 1)
+    twice = dataclasses.replace(whole, motion=motion, maps_per_clip=2)
+    assert twice.select([3, 1], [0, 0], ["a"]).motion.ravel().tolist() == [6, 7, 2, 3]
