@@ -8,6 +8,7 @@ from pipelines.synthetic.painter import both_sides, curve
 
 
 def eyes(p):
+    """Paints both eyes: ball, iris, pupil, lids and lashes."""
     a = p.anatomy
     upper, lower = anatomies.eye(a)
     upper, lower = curve(upper, 24), curve(lower, 24)
@@ -50,6 +51,7 @@ def _lashes(p, upper, side):
 
 
 def brows(p):
+    """Paints both brows, hair by hair."""
     a = p.anatomy
     middle = curve(anatomies.brow(a), 60)
     taper = np.interp(np.linspace(0, 1, 60), [0, 0.15, 0.6, 1], [0.6, 1.0, 0.85, 0.25])
@@ -71,6 +73,7 @@ def brows(p):
 
 
 def nose(p):
+    """Shades the nose: bridge, tip, wings and nostrils."""
     a, at = p.anatomy, anatomies.anchors(p.anatomy)
     wing_x, wing_y = at["nose_wing"]
     for side in p.sides:
@@ -90,6 +93,7 @@ def nose(p):
 
 
 def mouth(p):
+    """Paints the lips and the line between them."""
     a = p.anatomy
     top, line, bottom = (both_sides(curve(half, 24)) for half in anatomies.lips(a))
     red = floats(a.skin) * (1 - a.lip_redness * floats([0.18, 0.42, 0.36]))
