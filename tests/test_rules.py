@@ -60,6 +60,7 @@ TESTED_BY = {
     "features.py": "test_face.py",
     "painter.py": "test_face.py",
     "texture.py": "test_face.py",
+    "casme2_annotation.py": "test_casme2.py",
     "layouts.py": "test_write.py",
     "plan.py": "test_write.py",
 }
