@@ -70,6 +70,13 @@ _NOTES = (
     (r"a micro-expression\?", "long clip"),
 )
 
+# Field of an erratum -> what it explains; one without a field says what a release lacks.
+_FORETOLD = {
+    "apex": ("apex on onset", "apex on offset"),
+    "offset": ("frames missing",),
+    "": ("frames missing",),
+}
+
 LONG = 3.0  # times the median length of the database's clips
 COMMON = 0.8  # a size that so many clips share is the usual one
 SHARED = 0.5  # of the frames of the shorter clip: more, and two clips are one
@@ -150,9 +157,9 @@ def of_clips(clips, errata=()) -> list[Finding]:
                     own.append((kind, f"frame {clip.numbers[place]} is both"))
         if length > LONG * usual and "long clip" not in kinds:
             own.append(("long clip", f"{length} frames, where {usual:.0f} are usual"))
-        known = _is_known(clip, errata)
+        known = _known(clip, errata)
         where = os.path.dirname(clip.frames[0])
-        found += [Finding(kind, clip.key, where, said, known) for kind, said in own]
+        found += [Finding(kind, clip.key, where, said, kind in known) for kind, said in own]
     return found
 
 
@@ -160,9 +167,11 @@ def _kind(text, table, default):
     return next((kind for pattern, kind in table if re.search(pattern, text)), default)
 
 
-def _is_known(clip, errata):
+def _known(clip, errata):
+    """The kinds of findings that errata of the clip foretell."""
     names = (clip.clip, f"{clip.subject}/{clip.clip}")
-    return any(fnmatch.fnmatchcase(n, e.clip) for e in errata for n in names)
+    own = [e for e in errata if any(fnmatch.fnmatchcase(name, e.clip) for name in names)]
+    return {kind for erratum in own for kind in _FORETOLD.get(erratum.field, ())}
 
 
 def of_observations(observations) -> list[Finding]:
@@ -206,21 +215,20 @@ def _unusual(observations):
 
 def _duplicates(observations):
     """Clips that hold the same pictures; several clips cut from one recording share files."""
-    holders = collections.defaultdict(list)  # content -> (index of the clip, path)
+    first_holders: dict[bytes, tuple[int, str]] = {}
+    shared: collections.Counter = collections.Counter()
     for index, seen in enumerate(observations):
         for digest, path in seen.digests.items():
-            holders[digest].append((index, path))
-    shared: collections.Counter = collections.Counter()
-    for places in holders.values():
-        pairs = {(a, b) for a, p in places for b, q in places if a < b and p != q}
-        shared.update(pairs)
+            holder, original = first_holders.setdefault(digest, (index, path))
+            if holder != index and original != path:
+                shared[holder, index] += 1
     found = []
     for (a, b), count in sorted(shared.items()):
         first, second = observations[a], observations[b]
         shorter = min(len(first.digests), len(second.digests))
         if count > SHARED * shorter:
             where = os.path.dirname(second.clip.frames[0])
-            detail = f"{count} frames are those of {first.clip.key}"
+            detail = f"{count} of its pictures are those of {first.clip.key}"
             found.append(Finding("duplicate clip", second.clip.key, where, detail))
     return found
 

@@ -102,7 +102,7 @@ def layouts(root, clips) -> list[str]:
     groups = collections.defaultdict(list)
     for clip in clips:
         path = pathlib.Path(os.path.relpath(clip.frames[0], root))
-        groups[len(path.parts), path.suffix].append(path)
+        groups[clip.dataset, len(path.parts), path.suffix].append(path)
     lines = []
     for paths in groups.values():
         columns = [set(column) for column in zip(*(path.parts[:-1] for path in paths))]

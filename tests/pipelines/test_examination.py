@@ -55,12 +55,17 @@ def test_what_the_loader_notes_is_a_finding_once(note, kind):
     assert (found.severity == "note") == (kind == "mended")
 
 
-def test_what_is_known_of_the_release_is_a_note():
-    known = Erratum("sub01/EP01_*", "", None, None, "ends early")
-    clips = [clip(apex=9), clip("EP09_01", apex=9)]
-    first, second = examination.of_clips(clips, [known])
-    assert (first.severity, first.remedy) == ("note", "nothing to do")
-    assert second.severity == "warning" and second.kind == "apex on offset"
+def test_what_an_erratum_foretells_is_a_note():
+    errata = [Erratum("sub01/EP01_*", "apex", 1, None, "late"), Erratum("EP09_01", "", 0, 0, "cut")]
+    cut = "3 of the frames 1-13 are missing: clamped to 1-10"
+    clips = [clip(n, apex=9, notes=(cut,)) for n in ("EP01_01", "EP09_01")]
+    found = {(f.kind, f.clip[-7:]): f.severity for f in examination.of_clips(clips, errata)}
+    assert found == {
+        ("apex on offset", "EP01_01"): "note",
+        ("frames missing", "EP01_01"): "warning",
+        ("apex on offset", "EP09_01"): "warning",
+        ("frames missing", "EP09_01"): "note",
+    }
 
 
 def test_of_a_reason_not_foreseen_the_clip_is_lost():
@@ -86,6 +91,13 @@ def test_clips_of_one_recording_share_files_but_duplicates_have_their_own():
     assert kinds([found]) == [("duplicate clip", "EP09_09")] and found.path.endswith("EP09_09")
     few = dict(list(copies.items())[:4]) | {bytes([i]): twin.frames[i] for i in range(4, 10)}
     assert examination.of_observations([seen(whole), seen(twin, few)]) == []
+
+
+def test_of_many_copies_each_is_told_once():
+    digests = list(seen(clip()).digests)
+    clips = [clip(f"EP01_{i}") for i in range(5)]
+    found = examination.of_observations([seen(c, dict(zip(digests, c.frames))) for c in clips])
+    assert kinds(found) == [("duplicate clip", f"EP01_{i}") for i in range(1, 5)]
 
 
 def test_registered_clips_of_all_sizes_have_no_usual_one():
