@@ -12,6 +12,8 @@ The synthetic database needs no licence: it is rendered on the spot. Make a copy
 `python -m pipelines.synthetic --out DIR`; expected under the root are its frames, in the layout of
 SMIC (SMIC_all_raw) or of another database, and truth.json."""
 
+SMALL = (320, 240)  # width and height of the frames that are rendered on the spot, px
+
 
 def read(root, skipped=None) -> list[schema.Clip]:
     """Reads a generated tree through the loader of its layout; the dataset is "synthetic".
@@ -37,11 +39,13 @@ def read(root, skipped=None) -> list[schema.Clip]:
 
 
 def ensure(root, config=None, workers=None) -> pathlib.Path:
-    """Renders the database into `root` unless it is there already, made with the same knobs.
+    """Renders the database into `root` unless it is there already.
 
     Args:
         root: folder of the database.
-        config: `pipelines.synthetic.plan.SynthesisConfig`; the defaults when None.
+        config: `pipelines.synthetic.plan.SynthesisConfig`; a tree made with other knobs is
+            replaced. When None, any synthetic tree that is there will do, and a new one has small
+            frames (320 x 240), which keeps it under 300 MB.
         workers: processes; one per core when None.
     Returns:
         `root` as a path.
@@ -49,14 +53,13 @@ def ensure(root, config=None, workers=None) -> pathlib.Path:
     from pipelines.synthetic import plan, write
 
     root = pathlib.Path(root).expanduser()
-    config = config or plan.SynthesisConfig()
     if (root / write.TRUTH).is_file():
         try:
-            if write.read_truth(root)[0] == config:
+            if config is None or write.read_truth(root)[0] == config:
                 return root
         except schema.DataError:
             pass  # written by another version: made anew
-    write.generate(root, config, workers)
+    write.generate(root, config or plan.SynthesisConfig(frame_size=SMALL), workers)
     return root
 
 

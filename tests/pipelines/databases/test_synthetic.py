@@ -60,3 +60,12 @@ def test_misuse_names_the_remedy(tmp_path):
         synthetic.read(tmp_path / "absent")
     with pytest.raises(schema.DataError, match="no ground truth.*pipelines.synthetic"):
         synthetic.read(tmp_path)
+
+
+def test_without_knobs_any_synthetic_tree_will_do(tmp_path):
+    config = plan.SynthesisConfig(
+        num_subjects=1, clips_per_class=1, num_frames=4, frame_size=(160, 120), amplitude_px=0.0
+    )
+    root = synthetic.ensure(tmp_path / "tree", config, workers=1)
+    mark = (root / write.TRUTH).stat().st_mtime_ns
+    assert synthetic.ensure(root).joinpath(write.TRUTH).stat().st_mtime_ns == mark
