@@ -86,7 +86,7 @@ class Prepared:
         rows = np.asarray(rows)
         names = ("first", "onset", "apex", "offset", "num_frames", "regions")
         names += ("keys", "subject_keys", "datasets")
-        columns = {name: getattr(self, name)[rows] for name in names}
+        columns: dict = {name: getattr(self, name)[rows] for name in names}
         motion = self.motion
         if motion is not None:
             per_clip = motion.reshape(len(self), self.maps_per_clip, *motion.shape[1:])
