@@ -84,9 +84,7 @@ class Prepared:
             rows: indices of clips. labels: (len(rows),) int. classes: names of the labels.
         """
         rows = np.asarray(rows)
-        names = ("first", "onset", "apex", "offset", "num_frames", "regions")
-        names += ("keys", "subject_keys", "datasets")
-        columns: dict = {name: getattr(self, name)[rows] for name in names}
+        columns: dict = {name: getattr(self, name)[rows] for name in _PER_CLIP}
         motion = self.motion
         if motion is not None:
             per_clip = motion.reshape(len(self), self.maps_per_clip, *motion.shape[1:])
@@ -118,6 +116,10 @@ def aligned_empty(shape, dtype) -> np.ndarray:
     memory = np.empty(size + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+_CLIP_SPAN = ("first", "onset", "apex", "offset", "num_frames")
+_PER_CLIP = (*_CLIP_SPAN, "regions", "keys", "subject_keys", "datasets")
 
 
 def open_prepared(path) -> Prepared:

@@ -28,6 +28,15 @@ _UNLABELLED = "a folder that no official sheet labels"
 ERRATA = (
     Erratum("sub04/EP12_01f", "apex", ANY, None, "'/' in the sheet; edited copies put 300"),
     Erratum("sub05/EP09_05f", "apex", 69, None, "is the onset: nothing has moved yet"),
+    *(
+        Erratum(name, "apex", apex, apex, "is the offset as well, in every edition of the sheet")
+        for name, apex in (
+            ("sub05/EP16_04f", 181),
+            ("sub12/EP09_06", 111),
+            ("sub20/EP16_01", 111),
+            ("sub25/EP18_04f", 116),
+        )
+    ),
     Erratum("sub09/EP02_02f", "", None, None, _UNLABELLED),
     Erratum("sub24/EP02_07", "", None, None, _UNLABELLED),
     Erratum("sub16/EP01_08", "", None, None, "Cropped ends at 96, not at the offset 110: clamped"),
