@@ -30,6 +30,8 @@ types: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.input
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.prepare
+	$(BIN)/python -m benchmarks.apex
 	$(BIN)/python -m benchmarks.displacement --steps 2000
 
 .venv: $(READY)

@@ -1,8 +1,8 @@
 """The protocols of the field, and which dataset has which.
 
 Counts are those of the original annotation files (Li 2013; Yan 2013, 2014; Davison 2018; Li 2022;
-Zhao 2023), recomputed from their tables, but for CASME, MMEW and 4DME: their totals per emotion are
-those reported in the literature, which add up to the number of clips.
+Zhao 2023), recomputed from their tables, but for CASME, MMEW and 4DME: no sheet was at hand, and
+their totals per emotion are recalled. They add up to the number of clips; treat them as a hint.
 """
 
 from __future__ import annotations
