@@ -11,7 +11,7 @@ from me_keras import console
 from me_keras.config import LosoConfig, with_presets
 from pipelines.schema import MIRRORED_REGIONS
 
-STEPS = 10  # a repetition
+STEPS = 30  # of a repetition
 
 
 def main(argv=None):

@@ -26,7 +26,7 @@ def box_mean(field, size):
     return tf.nn.avg_pool2d(field, (size, 1), 1, "VALID")  # (b, h, w, c)
 
 
-def local_normalize(image, size=9, floor=0.01):
+def local_normalize(image, size=7, floor=0.01):
     """Removes the local mean and divides by the local contrast: blind to light and flicker.
 
     Args:

@@ -22,7 +22,8 @@ def test_normalised_image_ignores_light_and_contrast(rng):
     image = texture(rng)[None, ..., None]
     brighter = 0.2 + 0.7 * image
     first, second = local_normalize(image), local_normalize(brighter)
-    np.testing.assert_allclose(first, second, atol=0.05)
+    np.testing.assert_allclose(first, second, atol=0.1)  # the floor tells them apart, a little
+    assert float(tf.reduce_mean(tf.abs(first - second))) < 0.02
     assert abs(float(tf.reduce_mean(first))) < 0.05
 
 
