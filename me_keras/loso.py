@@ -56,9 +56,9 @@ def run(config):
             folder's earlier run. FloatingPointError: training diverged.
     """
     start = time.perf_counter()
+    protocol = protocols.choose(config.dataset, config.protocol)  # before any long work
     prepared, manifest = load_data(config)
     config = with_presets(config, prepared.kind)
-    protocol = protocols.choose(config.dataset, config.protocol)
     config = dataclasses.replace(config, protocol=protocol.name)
     prepared, groups, splits = under_protocol(prepared, manifest, protocol, config)
     prepared = with_motion(prepared, config)
@@ -130,7 +130,8 @@ def with_motion(prepared, config):
     from pipelines.flow import motion_bank
 
     cache = pathlib.Path(prepared.path) / "motion"
-    return motion_bank(prepared, config.motion, PAIRS_PER_CLIP, config, config.seed, cache)
+    # The same pairs for every seed: a run that goes on with other seeds finds the same bank.
+    return motion_bank(prepared, config.motion, PAIRS_PER_CLIP, config, 0, cache)
 
 
 def open_run(config, data_digest):
