@@ -62,7 +62,7 @@ setup(
             "me-keras-export = me_keras.export:main",
             "me-keras-predict = me_keras.predict:main",
             "me-keras-prepare = pipelines.prepare:main",
-            "me-keras-doctor = pipelines.doctor:main",
+            "me-keras-doctor = pipelines.doctor.__main__:main",
         ]
     },
 )

@@ -15,8 +15,8 @@ import time
 from benchmarks import report
 from benchmarks.measure import RunConfig, machine
 from me_keras import console
-from pipelines import flags
-from pipelines.flags import option
+from pipelines import cli
+from pipelines.cli import option
 
 ROOT = pathlib.Path(__file__).parents[1]
 BUSY = 0.3  # load of a core before the start, from which on the table warns
@@ -50,7 +50,7 @@ class AllConfig(RunConfig):
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(AllConfig, argv, "python -m benchmarks.all", __doc__, EXAMPLES)
+    config = cli.parse(AllConfig, argv, "python -m benchmarks.all", __doc__, EXAMPLES)
     return console.guarded(run, config)
 
 

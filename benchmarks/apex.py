@@ -62,7 +62,7 @@ def summary(clips, rule):
 
 def errors(arguments):
     """Per seed, the signed errors of both rules on each synthetic clip, and its length."""
-    from pipelines import workers
+    from pipelines import parallel
     from pipelines.schema import CLASSES
     from pipelines.synthetic import plan
 
@@ -75,13 +75,13 @@ def errors(arguments):
             plan.draw_spec(config, 1 + number // 6, number % 6, CLASSES[number % len(CLASSES)])
             for number in range(arguments.clips)
         ]
-        groups[f"seed {seed}"] = list(workers.run(synthetic_error, specs, None, arguments.jobs))
+        groups[f"seed {seed}"] = list(parallel.run(synthetic_error, specs, None, arguments.jobs))
     return groups
 
 
 def synthetic_error(spec, _=None):
     """Renders a clip, aligns it and compares both rules with its apex."""
-    from pipelines import align, apex
+    from pipelines.faces import align, apex
     from pipelines.synthetic import clip
 
     aligned = align.align_clip(clip.render(spec))
@@ -95,8 +95,9 @@ def synthetic_error(spec, _=None):
 
 def prepared_errors(folder):
     """The same of a prepared database, by its databases; frames it does not keep are not found."""
-    from pipelines import apex, schema
-    from pipelines.prepared import open_prepared
+    from pipelines import schema
+    from pipelines.faces import apex
+    from pipelines.prepared.arrays import open_prepared
 
     prepared = open_prepared(folder)
     manifest = json.loads(pathlib.Path(folder, "manifest.json").read_text())

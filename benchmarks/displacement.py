@@ -59,7 +59,7 @@ def unseen_pairs(count):
     Returns:
         `(n, S, S)` uint8 twice, and `(n, S, S, 2)` float32 px; S = 128.
     """
-    from pipelines import align
+    from pipelines.faces import align
     from pipelines.schema import CLASSES
     from pipelines.synthetic import clip, plan
 

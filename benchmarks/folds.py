@@ -14,7 +14,7 @@ import numpy as np
 from benchmarks import report, setting
 from benchmarks.measure import BenchConfig
 from me_keras import console
-from pipelines import flags
+from pipelines import cli
 
 EPOCHS = {"warmup_epochs": 3, "epochs": 4}  # of a measured fold
 SUBJECTS = 16
@@ -22,7 +22,7 @@ SUBJECTS = 16
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(BenchConfig, argv, "python -m benchmarks.folds", __doc__)
+    config = cli.parse(BenchConfig, argv, "python -m benchmarks.folds", __doc__)
     console.quiet_tensorflow()
     return console.guarded(measure, config)
 

@@ -14,8 +14,8 @@ import numpy as np
 from benchmarks import report, setting
 from benchmarks.measure import BenchConfig, in_turns
 from me_keras import console
-from pipelines import flags
-from pipelines.flags import option
+from pipelines import cli
+from pipelines.cli import option
 
 BATCH = 32
 
@@ -33,7 +33,7 @@ class InferenceConfig(BenchConfig):
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(InferenceConfig, argv, "python -m benchmarks.inference", __doc__)
+    config = cli.parse(InferenceConfig, argv, "python -m benchmarks.inference", __doc__)
     console.quiet_tensorflow()
     return console.guarded(measure, config)
 

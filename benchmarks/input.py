@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks import report, setting
 from benchmarks.measure import BenchConfig, in_turns
 from me_keras import console
-from pipelines import flags
+from pipelines import cli
 
 STEPS = 20  # training steps of a call
 BATCHES = 100  # batches of a call of the pipeline alone
@@ -19,7 +19,7 @@ BATCHES = 100  # batches of a call of the pipeline alone
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(BenchConfig, argv, "python -m benchmarks.input", __doc__)
+    config = cli.parse(BenchConfig, argv, "python -m benchmarks.input", __doc__)
     console.quiet_tensorflow()
     return console.guarded(measure, config)
 

@@ -13,7 +13,7 @@ from typing import Optional
 
 import numpy as np
 
-from pipelines.flags import option
+from pipelines.cli import option
 
 LEAST = 0.2  # seconds that a repetition lasts at least; fast functions are called several times
 SGEMM = 2048  # side of the matrices whose product tells the machine's speed

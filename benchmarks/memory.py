@@ -16,8 +16,8 @@ import sys
 from benchmarks import report, setting
 from benchmarks.measure import BenchConfig
 from me_keras import console
-from pipelines import flags
-from pipelines.flags import option
+from pipelines import cli
+from pipelines.cli import option
 
 ROOT = pathlib.Path(__file__).parents[1]
 STEPS = 5
@@ -34,7 +34,7 @@ class MemoryConfig(BenchConfig):
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(MemoryConfig, argv, "python -m benchmarks.memory", __doc__)
+    config = cli.parse(MemoryConfig, argv, "python -m benchmarks.memory", __doc__)
     console.quiet_tensorflow()
     return console.guarded(_do if config.only else measure, config)
 

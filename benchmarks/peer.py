@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks import report, setting
 from benchmarks.measure import BenchConfig, in_turns, usable_cores
 from me_keras import console
-from pipelines import flags
-from pipelines.flags import option
+from pipelines import cli
+from pipelines.cli import option
 
 STEPS = 10  # training steps of a call
 BATCH = 32  # of the batched answer
@@ -46,7 +46,7 @@ class Kind(NamedTuple):
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(PeerConfig, argv, "python -m benchmarks.peer", __doc__)
+    config = cli.parse(PeerConfig, argv, "python -m benchmarks.peer", __doc__)
     console.quiet_tensorflow()
     return console.guarded(measure, config)
 

@@ -91,14 +91,15 @@ def _figures(clips, jobs, repeats, folder):
 
 def prepare_rate(clips, jobs, out):
     """Frames read, aligned and written a second, and seconds until every process is at work."""
-    from pipelines import prepare, records, workers
+    from pipelines import parallel, prepare
+    from pipelines.prepared import records
 
     out.mkdir(exist_ok=True)
     writer = records.Writer(out)
     config = prepare.PrepareConfig(jobs=jobs)
     start = time.perf_counter()
     ends = []
-    for record in workers.run(prepare._prepare_clip, clips, config, jobs):
+    for record in parallel.run(prepare._prepare_clip, clips, config, jobs):
         writer.write(record)
         ends.append(time.perf_counter())
     writer.close()
@@ -109,11 +110,11 @@ def prepare_rate(clips, jobs, out):
 
 def face_mesh_rate(clips, jobs):
     """Faces a second that FaceMesh finds in crops and does nothing else, in all processes."""
-    from pipelines import workers
+    from pipelines import parallel
 
     paths = [path for clip in clips for path in clip.frames]
     batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
-    counts, seconds = zip(*workers.run(find_faces, batches, None, jobs))
+    counts, seconds = zip(*parallel.run(find_faces, batches, None, jobs))
     return jobs * sum(counts) / sum(seconds)
 
 
@@ -122,7 +123,7 @@ def find_faces(paths, _=None):
     import cv2
     import numpy as np
 
-    from pipelines import frames, landmarks
+    from pipelines.faces import frames, landmarks
 
     points = landmarks.detect(frames.read_frame(paths[0]))
     scale = CROP / (1.8 * np.ptp(points, axis=0).max())  # room around the face, as it wants

@@ -23,8 +23,8 @@ import numpy as np
 
 from me_keras import console
 from me_keras.serving import ServingError, connect
-from pipelines import flags
-from pipelines.flags import option
+from pipelines import cli
+from pipelines.cli import option
 from pipelines.schema import DataError
 
 EXAMPLES = """examples:
@@ -73,7 +73,7 @@ class ServingConfig:
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(ServingConfig, argv, "python -m benchmarks.serving", __doc__, EXAMPLES)
+    config = cli.parse(ServingConfig, argv, "python -m benchmarks.serving", __doc__, EXAMPLES)
     console.quiet_tensorflow()
     figures = []
     code = console.guarded(run, config, figures)

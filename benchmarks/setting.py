@@ -6,7 +6,7 @@ import shlex
 import numpy as np
 
 from me_keras.config import LosoConfig, with_presets
-from pipelines import flags
+from pipelines import cli
 from pipelines.schema import CLASSES, MIRRORED_REGIONS, REGIONS
 
 SMIC = {"clips": 164, "subjects": 16, "num_frames": 34}  # SMIC-HS, frames of a clip on average
@@ -22,7 +22,7 @@ def loso_config(config):
     Raises:
         ValueError: options that no benchmark can measure.
     """
-    chosen = flags.parse(LosoConfig, shlex.split(config.loso), "--loso", "Options of the model.")
+    chosen = cli.parse(LosoConfig, shlex.split(config.loso), "--loso", "Options of the model.")
     if chosen.model != "frl_dgt" or chosen.motion not in (None, "dgm"):
         raise ValueError(
             "--loso: the benchmarks measure frl_dgt with its displacement generator; "
@@ -115,7 +115,7 @@ def prepared(config, quick=False):
     Returns:
         `pipelines.prepared.Prepared`.
     """
-    from pipelines.prepared import Prepared, aligned_empty
+    from pipelines.prepared.arrays import Prepared, aligned_empty
 
     size = TINY if quick else SMIC
     count, frames = size["clips"], size["num_frames"]

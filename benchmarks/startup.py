@@ -12,7 +12,7 @@ import sys
 from benchmarks import report
 from benchmarks.measure import BenchConfig, in_turns
 from me_keras import console
-from pipelines import flags
+from pipelines import cli
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGES = ("me_keras", "pipelines")
@@ -20,7 +20,7 @@ PACKAGES = ("me_keras", "pipelines")
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(BenchConfig, argv, "python -m benchmarks.startup", __doc__)
+    config = cli.parse(BenchConfig, argv, "python -m benchmarks.startup", __doc__)
     return console.guarded(measure, config)
 
 

@@ -12,7 +12,7 @@ import sys
 from benchmarks import flops, report, setting
 from benchmarks.measure import BenchConfig, in_turns, sgemm
 from me_keras import console
-from pipelines import flags
+from pipelines import cli
 
 STEPS = 10  # of a call
 PRODUCTS = 10  # of a call
@@ -20,7 +20,7 @@ PRODUCTS = 10  # of a call
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(BenchConfig, argv, "python -m benchmarks.training", __doc__)
+    config = cli.parse(BenchConfig, argv, "python -m benchmarks.training", __doc__)
     console.quiet_tensorflow()
     return console.guarded(measure, config)
 

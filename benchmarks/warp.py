@@ -12,14 +12,14 @@ from benchmarks import report
 from benchmarks.measure import BenchConfig, in_turns
 from benchmarks.peer import missing_torch
 from me_keras import console
-from pipelines import flags
+from pipelines import cli
 
 SHAPE = (32, 128, 128)  # batch, height, width: the default batch at full resolution
 
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(BenchConfig, argv, "python -m benchmarks.warp", __doc__)
+    config = cli.parse(BenchConfig, argv, "python -m benchmarks.warp", __doc__)
     console.quiet_tensorflow()
     return console.guarded(measure, config)
 

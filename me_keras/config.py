@@ -5,9 +5,9 @@ from typing import Optional
 
 from me_keras.distribution import STRATEGIES, resolve_precision
 from me_keras.evaluation import shards
-from pipelines.config import DatasetConfig
+from pipelines.cli import option
 from pipelines.databases import DATABASES
-from pipelines.flags import option
+from pipelines.options import DatasetConfig
 
 MODELS = ("frl_dgt", "ststnet")
 MOTIONS = ("dgm", "farneback", "dis", "tvl1", "dynamic_image", "difference", "precomputed")

@@ -8,8 +8,8 @@ import sys
 from typing import Optional
 
 from me_keras import console
-from pipelines import flags
-from pipelines.flags import option
+from pipelines import cli
+from pipelines.cli import option
 from pipelines.schema import MIRRORED_REGIONS, REGIONS
 
 EXAMPLES = """examples:
@@ -46,7 +46,7 @@ class ExportConfig:
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(ExportConfig, argv, "python -m me_keras.export", __doc__, EXAMPLES)
+    config = cli.parse(ExportConfig, argv, "python -m me_keras.export", __doc__, EXAMPLES)
     console.quiet_tensorflow()
     return console.guarded(_command, config, interrupted="stopped; nothing was exported")
 

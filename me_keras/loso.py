@@ -13,7 +13,7 @@ from me_keras.evaluation.data import Datasets, load_data, with_motion
 from me_keras.evaluation.progress import Progress
 from me_keras.evaluation.run_folder import open_run, versions, write_results
 from me_keras.evaluation.work import make_trainer
-from pipelines import flags, protocols
+from pipelines import cli, protocols
 
 # With what this module defines, what other commands build upon.
 __all__ = ["Datasets", "load_data", "make_trainer", "open_run", "versions", "with_motion"]
@@ -39,7 +39,7 @@ _KEPT = "finished folds are kept, the same command goes on from here"
 def main(argv=None):
     """Runs the command; returns its exit code."""
     epilog = f"{EXAMPLES}\n\nprotocols, the default first:\n{protocols.listing()}"
-    config = flags.parse(LosoConfig, argv, "python -m me_keras.loso", __doc__, epilog)
+    config = cli.parse(LosoConfig, argv, "python -m me_keras.loso", __doc__, epilog)
     console.quiet_tensorflow()
     return console.guarded(_command, config, interrupted=f"stopped; {_KEPT}")
 

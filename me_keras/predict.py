@@ -7,8 +7,8 @@ import sys
 from typing import Optional
 
 from me_keras import console
-from pipelines import flags
-from pipelines.flags import option
+from pipelines import cli
+from pipelines.cli import option
 from pipelines.schema import DataError
 
 EXAMPLES = """examples:
@@ -136,7 +136,7 @@ def predict_pair(onset, apex, **options):
     """
     import numpy as np
 
-    from pipelines import frames
+    from pipelines.faces import frames
 
     first, second = (frames.read_frame(path) for path in (onset, apex))
     if first.shape != second.shape:
@@ -152,7 +152,7 @@ def predict_pair(onset, apex, **options):
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(PredictConfig, argv, "python -m me_keras.predict", __doc__, EXAMPLES)
+    config = cli.parse(PredictConfig, argv, "python -m me_keras.predict", __doc__, EXAMPLES)
     console.quiet_tensorflow()
     os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))  # before cv2 is loaded
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

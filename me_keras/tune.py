@@ -4,7 +4,7 @@ import sys
 
 from me_keras import console
 from me_keras.tuning.options import TuneConfig
-from pipelines import flags
+from pipelines import cli
 
 EXAMPLES = """examples:
   python -m me_keras.tune --max-trials 20                      the embedded synthetic database
@@ -29,7 +29,7 @@ unusable data, 130 interrupted."""
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(TuneConfig, argv, "python -m me_keras.tune", __doc__, EXAMPLES)
+    config = cli.parse(TuneConfig, argv, "python -m me_keras.tune", __doc__, EXAMPLES)
     console.quiet_tensorflow()
     note = "stopped; finished trials are kept, the same command goes on from here"
     return console.guarded(_command, config, interrupted=note)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from pipelines.config import AugmentConfig
+from pipelines.options import AugmentConfig
 from pipelines.schema import MIRRORED_REGIONS
 
 

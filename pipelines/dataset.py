@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import augment
-from pipelines.config import DatasetConfig
-from pipelines.prepared import Prepared, open_prepared
+from pipelines.options import DatasetConfig
+from pipelines.prepared.arrays import Prepared, open_prepared
 
 __all__ = [
     "DatasetConfig",

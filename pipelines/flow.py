@@ -20,8 +20,8 @@ from typing import Callable, NamedTuple
 import cv2
 import numpy as np
 
-from pipelines.config import DatasetConfig
-from pipelines.prepared import Prepared, aligned_empty
+from pipelines.options import DatasetConfig
+from pipelines.prepared.arrays import Prepared, aligned_empty
 from pipelines.schema import DataError
 
 _VERSION = 1  # of the settings below: raise it when one changes, so that no stale cache is read
@@ -169,12 +169,12 @@ def motion_bank(
 def _compute(prepared, name, pairs, shape, jobs):
     from tqdm import tqdm
 
-    from pipelines import workers
+    from pipelines import parallel
 
     ends = prepared.first + prepared.num_frames
     clips = [prepared.frames[a:b] for a, b in zip(prepared.first, ends)]  # views, no copies
     motion = aligned_empty(shape, np.float16)
-    results = workers.run(_clip_motion, list(zip(clips, pairs)), name, jobs)
+    results = parallel.run(_clip_motion, list(zip(clips, pairs)), name, jobs)
     count = pairs.shape[1]
     # disable=None: silent where the output is not a terminal
     for i, maps in enumerate(tqdm(results, name, len(clips), unit="clip", disable=None)):

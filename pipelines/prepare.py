@@ -14,7 +14,8 @@ import pathlib
 import sys
 from typing import Optional
 
-from pipelines import databases, flags, folders, lock, protocols, records, schema
+from pipelines import cli, databases, folders, lock, protocols, schema
+from pipelines.prepared import records
 
 MAX_FAILED = 0.05  # of all clips; more than this is not a few bad clips but a wrong or broken copy
 SYNTHETIC_ROOT = "data/synthetic"
@@ -25,29 +26,29 @@ APEX_RULES = ("annotated", "middle", "spotted")
 class PrepareConfig:
     """Options of the command, and the parameters that the manifest records."""
 
-    dataset: str = flags.option("synthetic", "database to prepare", tuple(databases.DATABASES))
-    data_root: Optional[tuple[str, ...]] = flags.option(
+    dataset: str = cli.option("synthetic", "database to prepare", tuple(databases.DATABASES))
+    data_root: Optional[tuple[str, ...]] = cli.option(
         None,
         "folder of the copy, or smic=DIR casme2=DIR samm=DIR for a dataset of several "
         "(default: $ME_KERAS_DATA; synthetic is rendered on the spot)",
         metavar="DIR",
         nargs="+",
     )
-    out: Optional[str] = flags.option(
+    out: Optional[str] = cli.option(
         None, "folder to write (default: prepared/<dataset>)", metavar="DIR"
     )
-    image_size: int = flags.option(128, "side of the aligned face, px")
-    margin: int = flags.option(8, "px kept around it on each side, room for random shifts")
-    max_frames: int = flags.option(32, "frames kept per clip; onset, apex and offset always")
-    apex: str = flags.option(
+    image_size: int = cli.option(128, "side of the aligned face, px")
+    margin: int = cli.option(8, "px kept around it on each side, room for random shifts")
+    max_frames: int = cli.option(32, "frames kept per clip; onset, apex and offset always")
+    apex: str = cli.option(
         "annotated",
         "apex frame: the database's label (none where it has none: training then takes the "
         "middle), the middle of the clip, or spotted from the motion",
         APEX_RULES,
     )
-    rigid: bool = flags.option(True, "remove the head's residual rigid motion")
-    jobs: int = flags.option(0, "parallel processes; 0 for one per core")
-    allow_missing: bool = flags.option(False, "go on when over 5 %% of the clips cannot be used")
+    rigid: bool = cli.option(True, "remove the head's residual rigid motion")
+    jobs: int = cli.option(0, "parallel processes; 0 for one per core")
+    allow_missing: bool = cli.option(False, "go on when over 5 %% of the clips cannot be used")
 
     def __post_init__(self):
         for name, least in (("image_size", 32), ("margin", 0), ("max_frames", 3), ("jobs", 0)):
@@ -206,13 +207,13 @@ def _process(clips, config: PrepareConfig):
     """Yields a Record or a Skipped per clip, in order."""
     from tqdm import tqdm
 
-    from pipelines import workers
+    from pipelines import parallel
 
     database = databases.load(config.dataset)
     # disable=None: silent where the output is not a terminal
     with tqdm(total=len(clips), desc=f"prepare {config.dataset}", unit="clip", disable=None) as bar:
         jobs = 1 if getattr(database, "PRECOMPUTED", False) else config.jobs
-        for result in workers.run(_prepare_clip, clips, config, jobs):
+        for result in parallel.run(_prepare_clip, clips, config, jobs):
             bar.update()
             yield result
 
@@ -278,7 +279,7 @@ def _versions() -> dict:
 
 def main(argv=None) -> int:
     """Runs the command; returns its exit code: 0, 2 for misuse, 130 when interrupted."""
-    config = flags.parse(PrepareConfig, argv, "python -m pipelines.prepare", __doc__)
+    config = cli.parse(PrepareConfig, argv, "python -m pipelines.prepare", __doc__)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is loaded, to write
     try:
         manifest = prepare(config)

@@ -5,7 +5,8 @@ import pathlib
 
 import numpy as np
 
-from pipelines import records, schema
+from pipelines import schema
+from pipelines.prepared import records
 
 # Boxes that no mirror maps onto themselves, so that a forgotten mirror shows.
 BOXES = np.stack(

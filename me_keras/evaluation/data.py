@@ -15,7 +15,7 @@ PAIRS_PER_CLIP = 8  # motion maps kept per clip when the motion is computed befo
 def load_data(config):
     """The prepared database, made first where it is missing or out of date, and its manifest."""
     from pipelines import prepare
-    from pipelines.prepared import open_prepared
+    from pipelines.prepared.arrays import open_prepared
 
     wanted = prepare.PrepareConfig(
         dataset=config.dataset,
@@ -92,7 +92,7 @@ def read_again(folder, config, keys):
         DataError: the folder is not there, or not usable.
     """
     from pipelines import prepare
-    from pipelines.prepared import open_prepared
+    from pipelines.prepared.arrays import open_prepared
 
     prepared, manifest = open_prepared(folder), prepare.read_manifest(folder)
     selected, _ = select(prepared, manifest, protocols.choose(config.dataset, config.protocol))

@@ -164,7 +164,7 @@ def average_regions(prepared) -> np.ndarray:
 
 
 def _alignment(manifest):
-    from pipelines import align
+    from pipelines.faces import align
 
     return {
         "image_size": manifest["image_size"],

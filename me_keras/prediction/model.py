@@ -161,7 +161,7 @@ def _served_size(address, metadata):
 
 def _alignment(contract, folder):
     """The alignment of the contract, if the code here still aligns like that."""
-    from pipelines import align
+    from pipelines.faces import align
 
     told = contract["alignment"]
     ours = {"eye_distance": align.EYE_DISTANCE, "eye_level": align.EYE_LEVEL}

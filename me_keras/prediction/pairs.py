@@ -64,7 +64,7 @@ def align_pair(
     Raises:
         DataError: no face on the onset frame or on the apex; several, with `face` "only".
     """
-    from pipelines import align, apex, landmarks
+    from pipelines.faces import align, apex, landmarks
 
     if face == "only":
         count = len(landmarks.detect_all(images[0], name))
@@ -114,7 +114,7 @@ def model_inputs(pairs: typing.Sequence[Pair], image_size: int) -> dict[str, np.
 
 def face_mask(image_size: int) -> np.ndarray:
     """Which pixels of an aligned crop are face: (image_size, image_size) bool."""
-    from pipelines import align
+    from pipelines.faces import align
 
     trust, _ = align.head_parts(image_size, image_size)
     return trust > 0

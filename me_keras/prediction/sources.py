@@ -13,8 +13,8 @@ import typing
 
 import numpy as np
 
-from pipelines import frames as frame_files
 from pipelines import silence
+from pipelines.faces import frames as frame_files
 from pipelines.schema import DataError
 
 Reader = typing.Callable[[typing.Sequence[int]], typing.Iterator[np.ndarray]]

@@ -16,8 +16,8 @@ import threading
 from typing import Optional
 
 from me_keras import console
-from pipelines import flags
-from pipelines.flags import option
+from pipelines import cli
+from pipelines.cli import option
 from pipelines.schema import DataError
 
 EXAMPLES = """examples:
@@ -66,7 +66,7 @@ class LocalConfig:
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = flags.parse(LocalConfig, argv, "python -m me_keras.serving.local", __doc__, EXAMPLES)
+    config = cli.parse(LocalConfig, argv, "python -m me_keras.serving.local", __doc__, EXAMPLES)
     console.quiet_tensorflow()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # before grpc is imported
     stopped = threading.Event()

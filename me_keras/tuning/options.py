@@ -4,7 +4,7 @@ import dataclasses
 from typing import Optional
 
 from me_keras.config import LosoConfig
-from pipelines.flags import option
+from pipelines.cli import option
 
 TUNERS = ("random", "hyperband", "bayesian")
 OBJECTIVES = {"uf1": "max", "uar": "max", "accuracy": "max", "loss": "min"}

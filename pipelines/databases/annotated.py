@@ -12,10 +12,11 @@ import fnmatch
 import os
 import pathlib
 
-from pipelines import frames, protocols, schema
+from pipelines import protocols, schema
 from pipelines.databases import emotions
 from pipelines.databases import sheet as sheets
 from pipelines.databases import tree as trees
+from pipelines.faces import frames
 
 ANY = object()  # as `Erratum.was`: whatever the sheet says
 

@@ -15,7 +15,7 @@ import os
 import pathlib
 import re
 
-from pipelines import frames, schema
+from pipelines import schema
 from pipelines.databases import annotated
 from pipelines.databases import tree as trees
 from pipelines.databases.smic_annotation import (
@@ -30,6 +30,7 @@ from pipelines.databases.smic_annotation import (
     parse,
     read_sheet,
 )
+from pipelines.faces import frames
 
 HELP = """\
 Apply for SMIC at the Center for Machine Vision and Signal Analysis (CMVS), University of Oulu

@@ -84,7 +84,7 @@ def read_motion(path) -> np.ndarray:
     is scaled to a standard deviation of 1 (a blank channel stays 0): our choice. Raises DataError
     for an unreadable file.
     """
-    from pipelines import frames
+    from pipelines.faces import frames
 
     motion = frames.read_frame(path).astype(np.float32)  # RGB is u, v, strain
     spread = np.maximum(motion.std(axis=(0, 1)), 1e-6)

@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from typing import Optional
 
-from pipelines import flags, schema
+from pipelines import cli, schema
 from pipelines.synthetic.knobs import SynthesisConfig
 
 
@@ -12,13 +12,13 @@ from pipelines.synthetic.knobs import SynthesisConfig
 class Command(SynthesisConfig):
     """The flags of the command."""
 
-    out: str = flags.option("synthetic", "folder to make; replaced if it is a synthetic database")
-    workers: Optional[int] = flags.option(None, "processes (default: one per core)")
+    out: str = cli.option("synthetic", "folder to make; replaced if it is a synthetic database")
+    workers: Optional[int] = cli.option(None, "processes (default: one per core)")
 
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    command = flags.parse(
+    command = cli.parse(
         Command,
         argv,
         "python -m pipelines.synthetic",

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from pipelines.flags import option
+from pipelines.cli import option
 
 LAYOUTS = ("smic", "casme2", "samm", "casme3", "mmew", "4dme", "dfme", "casme")
 

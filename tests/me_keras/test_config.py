@@ -4,11 +4,11 @@ import json
 import pytest
 
 from me_keras.config import PRESETS, LosoConfig, with_presets
-from pipelines import flags
+from pipelines import cli
 
 
 def parse(*argv):
-    return flags.parse(LosoConfig, list(argv), "loso", "text")
+    return cli.parse(LosoConfig, list(argv), "loso", "text")
 
 
 def test_defaults_flags_and_file(tmp_path):

@@ -14,7 +14,7 @@ import served_fixture
 
 from me_keras import predict
 from me_keras.prediction import pairs
-from pipelines import align, landmarks
+from pipelines.faces import align, landmarks
 from pipelines.schema import CLASSES, DataError
 from pipelines.synthetic import clip as clips
 from pipelines.synthetic import plan

@@ -5,7 +5,7 @@ import tensorflow as tf
 from prepared_fixture import BOXES
 
 from pipelines import augment, schema
-from pipelines.config import AugmentConfig
+from pipelines.options import AugmentConfig
 
 STILL = AugmentConfig(mirror=0, shift=0, gain=0, contrast=0, tone=0, flicker=0)
 LIVELY = AugmentConfig(shift=0.125, gain=0.3, contrast=0.3, tone=0.3, flicker=0.1)

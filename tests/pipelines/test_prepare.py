@@ -15,8 +15,10 @@ import disk
 import numpy as np
 import pytest
 
-from pipelines import align, prepare, prepared, protocols, schema
+from pipelines import prepare, protocols, schema
+from pipelines.faces import align
 from pipelines.prepare import PrepareConfig
+from pipelines.prepared import arrays as prepared
 from pipelines.synthetic import copies, write
 from pipelines.synthetic.plan import SynthesisConfig
 

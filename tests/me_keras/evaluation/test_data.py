@@ -7,7 +7,7 @@ from prepared_fixture import write_prepared
 from me_keras.config import LosoConfig
 from me_keras.evaluation import data
 from pipelines import prepare, protocols
-from pipelines.prepared import open_prepared
+from pipelines.prepared.arrays import open_prepared
 from pipelines.schema import DataError
 
 CONFIG = LosoConfig(protocol="synthetic-3", motion="dgm", image_size=16)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from me_keras.config import ExecutorConfig, LosoConfig
 from me_keras.evaluation import shards
-from pipelines import flags
+from pipelines import cli
 
 
 @given(st.integers(0, 30), st.integers(1, 9))
@@ -46,7 +46,7 @@ def test_the_merge_command_is_the_same_run_without_where_it_ran():
     leave_out = ExecutorConfig.__dataclass_fields__
     words = shlex.split(shards.merge_command(config, "runs/a b", leave_out))
     assert words[:3] == ["python", "-m", "me_keras.loso"]
-    again = flags.parse(LosoConfig, words[3:], "loso", "text")
+    again = cli.parse(LosoConfig, words[3:], "loso", "text")
     assert again == LosoConfig(
         dataset="smic",
         data_root=("/data/my copy",),

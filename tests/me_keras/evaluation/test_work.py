@@ -11,7 +11,7 @@ from prepared_fixture import write_prepared
 
 from me_keras.config import LosoConfig
 from me_keras.evaluation import folds, work
-from pipelines.prepared import open_prepared
+from pipelines.prepared.arrays import open_prepared
 from pipelines.schema import DataError
 
 

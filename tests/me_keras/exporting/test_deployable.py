@@ -11,7 +11,7 @@ from me_keras import loso
 from me_keras.config import LosoConfig
 from me_keras.exporting import deployable
 from me_keras.models import frl_dgt
-from pipelines.prepared import open_prepared
+from pipelines.prepared.arrays import open_prepared
 from pipelines.schema import DataError
 
 SMALL = {"image_size": 32, "width": 16, "heads": 2, "filters": (8, 12)}

@@ -7,7 +7,7 @@ import tensorflow as tf
 from exported import png_of
 
 from me_keras.exporting import images
-from pipelines import frames
+from pipelines.faces import frames
 
 
 @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)])

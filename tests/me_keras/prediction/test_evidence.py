@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from me_keras.prediction import evidence, pairs
-from pipelines import align, landmarks
+from pipelines.faces import align, landmarks
 from pipelines.synthetic import clip as clips
 
 SIZE = 128

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from me_keras.prediction import evidence, figure, pairs, result
-from pipelines import align, landmarks, schema
+from pipelines import schema
+from pipelines.faces import align, landmarks
 from pipelines.synthetic import clip as clips
 
 SIZE, MARGIN = 128, 8

@@ -5,7 +5,7 @@ import pytest
 
 from me_keras.prediction import pairs
 from pipelines import databases, dataset, prepare
-from pipelines import frames as frame_files
+from pipelines.faces import frames as frame_files
 from pipelines.schema import DataError
 from pipelines.synthetic import clip as clips
 from pipelines.synthetic import plan, write

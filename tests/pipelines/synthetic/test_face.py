@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipelines import landmarks
+from pipelines.faces import landmarks
 from pipelines.synthetic import anatomy, face
 
 SIZE, EYE_DISTANCE = (320, 240), 47.0

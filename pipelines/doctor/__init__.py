@@ -1,0 +1,1 @@
+"""Examines a copy of a database and changes nothing in it."""

@@ -1,0 +1,110 @@
+"""A picture of many aligned clips for a person to look at: onset, apex and displacement of each."""
+
+from __future__ import annotations
+
+import textwrap
+
+import cv2
+import numpy as np
+
+from pipelines import flow, schema
+from pipelines.faces import align, apex, frames
+
+IMAGE_SIZE, MARGIN = 160, 10  # of the aligned face
+SIDE = IMAGE_SIZE + 2 * MARGIN
+COLUMNS = 3
+CAPTION = 38  # px above the pictures of a clip
+FULL_SCALE = 4.0  # px of the 128 px face that the last colour stands for
+GAP = 10
+LANDMARKS = (*align.STABLE, 70, 105, 107, 336, 334, 300, 61, 0, 291, 17, 152)
+BOX, POINT = (255, 190, 0), (0, 255, 120)  # RGB
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def tile(item, config=None) -> np.ndarray:
+    """The pictures of one clip, or why there are none: (CAPTION + SIDE, 3 SIDE, 3) uint8 RGB.
+
+    Args:
+        item: (clip, a line to say below its key).
+        config: unused; `workers.run` hands one to every function.
+    """
+    clip, said = item
+    canvas = np.full((CAPTION + SIDE, 3 * SIDE, 3), 255, np.uint8)
+    peak, rule = clip.apex, "apex"
+    if peak is None:
+        peak, rule = apex.middle(clip.onset, clip.offset), "middle"
+    text = f"{clip.key}  {clip.emotion}  {rule} {clip.numbers[peak]}"
+    _write(canvas, text, 14)
+    _write(canvas, said, 31, (200, 30, 30))
+    try:
+        images = frames.iterate_frames([clip.frames[i] for i in (clip.onset, peak)])
+        aligned = align.align_clip(images, 0, IMAGE_SIZE, MARGIN, name=clip.frames[clip.onset])
+    except schema.DataError as error:
+        for line, part in enumerate(textwrap.wrap(str(error), 66)[:8]):
+            _write(canvas, part, CAPTION + 24 + 18 * line, (200, 30, 30))
+        return canvas
+    onset, peak_image = (
+        cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) for image in aligned.frames[:2, ..., 0]
+    )
+    motion = flow.dis(aligned.frames[..., 0])[..., :2] * (128 / IMAGE_SIZE)
+    boxes = align.region_boxes(aligned.landmarks, SIDE)
+    parts = [
+        _points(_boxes(onset, boxes), aligned.landmarks),
+        _boxes(peak_image, boxes),
+        _boxes(_colours(np.linalg.norm(motion, axis=-1)), boxes),
+    ]
+    canvas[CAPTION:] = np.concatenate(parts, axis=1)
+    return canvas
+
+
+def sheet(tiles: list[np.ndarray], title: str) -> np.ndarray:
+    """Puts tiles into rows of COLUMNS below a title and the scale of colours: (h, w, 3) uint8."""
+    columns = min(COLUMNS, len(tiles))
+    height, width = (size + GAP for size in tiles[0].shape[:2])
+    rows = -(-len(tiles) // columns)
+    picture = np.full((44 + rows * height, GAP + columns * width, 3), 255, np.uint8)
+    head = picture[:44]
+    _write(head, title, 14)
+    said = f"onset with landmarks, apex, displacement 0-{FULL_SCALE:g} px of a 128 px face"
+    _write(head, f"{said}:{24 * ' '}the subject's right is on the left", 34)
+    scale = np.tile(np.linspace(0, FULL_SCALE, 80), (10, 1))
+    start = 4 + cv2.getTextSize(said + ": ", FONT, 0.4, 1)[0][0]
+    head[25:35, start : start + 80] = _colours(scale)
+    for index, one in enumerate(tiles):
+        y, x = 44 + index // columns * height, GAP + index % columns * width
+        picture[y : y + one.shape[0], x : x + one.shape[1]] = one
+    return picture
+
+
+def save(picture: np.ndarray, path) -> None:
+    """Writes a picture (h, w, 3) uint8 RGB as a PNG; DataError if it cannot be written."""
+    data = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
+    try:
+        with open(path, "wb") as file:
+            file.write(data)
+    except OSError as error:
+        raise schema.DataError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _write(canvas, text, y, colour=(0, 0, 0)):
+    plain = text.encode("ascii", "replace").decode()  # the font has no other letters
+    cv2.putText(canvas, plain, (4, y), FONT, 0.4, colour, 1, cv2.LINE_AA)
+
+
+def _boxes(image, boxes):
+    image = np.ascontiguousarray(image)
+    for y1, x1, y2, x2 in np.round(boxes * SIDE - 0.5).astype(int).tolist():
+        cv2.rectangle(image, (x1, y1), (x2, y2), BOX, 1)
+    return image
+
+
+def _points(image, landmarks):
+    for x, y in np.round(landmarks[list(LANDMARKS)]).astype(int).tolist():
+        cv2.circle(image, (x, y), 1, POINT, -1)
+    return image
+
+
+def _colours(length):
+    """(h, w) px of a 128 px face -> (h, w, 3) uint8 RGB."""
+    levels = np.clip(length / FULL_SCALE * 255, 0, 255).astype(np.uint8)
+    return cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1]

@@ -1,0 +1,78 @@
+"""What reading one clip's files shows: faults, sizes, content, and its face."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pathlib
+import typing
+
+from pipelines import databases, schema
+
+if typing.TYPE_CHECKING:
+    from pipelines.faces import portrait as faces
+
+
+@dataclasses.dataclass(frozen=True)
+class Observation:
+    """A clip, read.
+
+    Attributes:
+        faults: (path, reason) of each file that cannot be read.
+        sizes: (width, height) -> the first file of that size; one entry as a rule.
+        digests: of a file's content -> the first file that holds it.
+        num_read: files that could be read.
+        portrait: face of the onset frame; None if not asked for, or not found.
+        no_face: why no face was found; "".
+    """
+
+    clip: schema.Clip
+    faults: tuple[tuple[str, str], ...] = ()
+    sizes: dict[tuple[int, int], str] = dataclasses.field(default_factory=dict)
+    digests: dict[bytes, str] = dataclasses.field(default_factory=dict)
+    num_read: int = 0
+    portrait: faces.Portrait | None = None
+    no_face: str = ""
+
+
+def observe(item, dataset: str) -> Observation:
+    """Reads all files of a clip, in a worker process.
+
+    Args:
+        item: (clip, whether to look for its face).
+        dataset: whose ready-made motion, if it is such, has a reader of its own.
+    """
+    from pipelines.faces import frames
+
+    clip, with_face = item
+    database = databases.load(dataset)
+    precomputed = getattr(database, "PRECOMPUTED", False)
+    read = database.read_motion if precomputed else frames.read_frame
+    faults: list[tuple[str, str]] = []
+    sizes: dict[tuple[int, int], str] = {}
+    digests: dict[bytes, str] = {}
+    face: dict = {}
+    for index, path in enumerate(clip.frames):
+        try:
+            image = read(path)
+        except schema.DataError as error:
+            faults.append((path, str(error).removeprefix(f"{path}: ")))
+            continue
+        height, width = image.shape[:2]
+        sizes.setdefault((width, height), path)
+        digest = hashlib.blake2b(pathlib.Path(path).read_bytes(), digest_size=16).digest()
+        digests.setdefault(digest, path)
+        if with_face and not precomputed and index == clip.onset:
+            face = _face(image, path)
+    num_read = len(clip.frames) - len(faults)
+    return Observation(clip, tuple(faults), sizes, digests, num_read, **face)
+
+
+def _face(image, path):
+    from pipelines.faces import landmarks
+    from pipelines.faces import portrait as faces
+
+    try:
+        return {"portrait": faces.portrait(image, path)}
+    except landmarks.NoFace as error:
+        return {"no_face": str(error)}

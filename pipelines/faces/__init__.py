@@ -1,0 +1,1 @@
+"""Frames, landmarks and alignment: from image files to a face that holds still."""

@@ -1,0 +1,267 @@
+"""Reads what `pipelines.prepare` wrote: a manifest and TFRecord shards -> arrays in memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+
+import numpy as np
+
+from pipelines.prepared.records import FORMAT
+from pipelines.schema import REGIONS, DataError
+
+_ALIGNMENT = 64  # bytes, of every tensor
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Prepared:
+    """A prepared database of n clips in memory; row i of every array is clip i of the manifest.
+
+    Attributes:
+        path: the folder it came from.
+        kind: "frames", or "precomputed" where clips hold motion instead of frames.
+        frame_size: side S of the stored images, px.
+        image_size: side of the crop the model sees, px; the rest is margin for random shifts.
+        digest: of the records, as in the manifest.
+        classes: names of the labels.
+        frames: (sum of num_frames, S, S) uint8, clip after clip; empty for precomputed motion.
+        first: (n,) row of `frames` where each clip starts.
+        onset, apex, offset: (n,) indices into the clip. `apex` is the annotated (or spotted) one
+            that the record holds, else the frame nearest to the middle between onset and offset.
+        num_frames, labels: (n,) int32.
+        regions: (n, 9, 4) float32 y1, x1, y2, x2, fractions of the S-px image.
+        keys, subject_keys, datasets: (n,) str.
+        motion: (n * maps_per_clip, S, S, c) float; None for frames. The first map of a clip is that
+            of its evaluation pair.
+        maps_per_clip: how many motion maps, of different pairs, each clip has.
+    """
+
+    path: str
+    kind: str
+    frame_size: int
+    image_size: int
+    digest: str
+    classes: tuple[str, ...]
+    frames: np.ndarray
+    first: np.ndarray
+    onset: np.ndarray
+    apex: np.ndarray
+    offset: np.ndarray
+    num_frames: np.ndarray
+    labels: np.ndarray
+    regions: np.ndarray
+    keys: np.ndarray
+    subject_keys: np.ndarray
+    datasets: np.ndarray
+    motion: np.ndarray | None = None
+    maps_per_clip: int = 1
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @functools.cached_property
+    def bank(self):
+        """The images (frames or motion) as one tensor off the GPU, made once for all folds.
+
+        It shares the array's memory: a large database must not lie in memory twice.
+        """
+        import tensorflow as tf
+
+        images = self.frames if self.motion is None else self.motion
+        if images.ctypes.data % _ALIGNMENT:
+            copy = aligned_empty(images.shape, images.dtype)
+            copy[:] = images
+            images = copy
+        return tf.experimental.dlpack.from_dlpack(images.__dlpack__())
+
+    def select(self, rows, labels, classes) -> Prepared:
+        """The clips `rows` alone, in that order, with other labels: what a protocol takes.
+
+        Args:
+            rows: indices of clips. labels: (len(rows),) int. classes: names of the labels.
+        """
+        rows = np.asarray(rows)
+        columns: dict = {name: getattr(self, name)[rows] for name in _PER_CLIP}
+        motion = self.motion
+        if motion is not None:
+            per_clip = motion.reshape(len(self), self.maps_per_clip, *motion.shape[1:])
+            motion = per_clip[rows].reshape(-1, *motion.shape[1:])
+        kept = hashlib.sha256(f"{self.digest} {list(rows)}".encode()).hexdigest()
+        return dataclasses.replace(
+            self,
+            **columns,
+            motion=motion,
+            labels=np.asarray(labels, np.int32),
+            classes=tuple(classes),
+            digest=self.digest if np.array_equal(rows, range(len(self))) else kept,
+        )
+
+    @property
+    def table(self) -> dict[str, np.ndarray]:
+        """Columns that go beside a prediction: key, subject_key, dataset, label."""
+        return {
+            "key": self.keys,
+            "subject_key": self.subject_keys,
+            "dataset": self.datasets,
+            "label": self.labels,
+        }
+
+
+def aligned_empty(shape, dtype) -> np.ndarray:
+    """As `np.empty`, placed so that TensorFlow can use the memory without a copy."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+_CLIP_SPAN = ("first", "onset", "apex", "offset", "num_frames")
+_PER_CLIP = (*_CLIP_SPAN, "regions", "keys", "subject_keys", "datasets")
+
+
+def open_prepared(path) -> Prepared:
+    """Reads a prepared folder into memory, once, and checks it against its manifest.
+
+    Raises:
+        DataError: no or unreadable manifest, another format, a missing or damaged shard, records
+            that are not those of the manifest.
+    """
+    path = pathlib.Path(path)
+    manifest = _read_manifest(path)
+    try:
+        return _read_records(path, manifest)
+    except KeyError as error:
+        raise DataError(f"{path}: no {error} in the manifest or a record; {_REMEDY}") from None
+
+
+_REMEDY = "run python -m pipelines.prepare again"
+
+
+def _read_manifest(path):
+    try:
+        manifest = json.loads((path / "manifest.json").read_text())
+    except OSError:
+        raise DataError(
+            f"{path}: no manifest.json, so not a prepared database; make one with "
+            "python -m pipelines.prepare"
+        ) from None
+    except ValueError as error:
+        raise DataError(f"{path / 'manifest.json'}: not JSON ({error}); {_REMEDY}") from None
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    if found != FORMAT:
+        raise DataError(f"{path / 'manifest.json'}: format {found}, expected {FORMAT}; {_REMEDY}")
+    if not manifest.get("clips"):
+        raise DataError(f"{path / 'manifest.json'}: holds no clip; check the data root, {_REMEDY}")
+    return manifest
+
+
+def _read_records(path, manifest):
+    clips, size, kind = manifest["clips"], manifest["frame_size"], manifest["kind"]
+    counts = np.array([c["num_frames"] if kind == "frames" else 0 for c in clips], np.int32)
+    first = np.cumsum(counts) - counts
+    frames = aligned_empty((counts.sum(), size, size), np.uint8)
+    motion = None
+    if kind == "precomputed":
+        motion = aligned_empty((len(clips), size, size, 3), np.float32)
+    regions = np.empty((len(clips), len(REGIONS), 4), np.float32)
+    columns = {
+        name: np.empty(len(clips), np.int32) for name in ("onset", "apex", "offset", "label")
+    }
+    hasher = hashlib.sha256()
+    for i, record in enumerate(_records(path, clips)):
+        hasher.update(record.raw)
+        for name, column in columns.items():
+            column[i] = record[name]
+        if (record["key"].decode(), record["label"]) != (clips[i]["key"], clips[i]["label"]):
+            raise DataError(f"{path}: record {i} is not {clips[i]['key']} as listed; {_REMEDY}")
+        regions[i] = record["regions"].reshape(-1, 4)
+        if motion is None:
+            part = frames[first[i] : first[i] + counts[i]]
+            part[:] = _array(path, record, "frames", np.uint8, part.shape)
+        else:
+            motion[i] = _array(path, record, "motion", np.float32, motion[i].shape)
+    if hasher.hexdigest() != manifest["digest"]:
+        raise DataError(f"{path}: records differ from the manifest's digest; {_REMEDY}")
+    if kind == "frames":
+        columns["apex"] = np.array([_apex(path, clip) for clip in clips], np.int32)
+    return Prepared(
+        path=str(path),
+        kind=kind,
+        frame_size=size,
+        image_size=manifest["image_size"],
+        digest=manifest["digest"],
+        classes=tuple(manifest["classes"]),
+        frames=frames,
+        first=first.astype(np.int32),
+        onset=columns["onset"],
+        apex=columns["apex"],
+        offset=columns["offset"],
+        num_frames=counts,
+        labels=columns["label"],
+        regions=regions,
+        keys=np.array([c["key"] for c in clips]),
+        subject_keys=np.array([c["subject_key"] for c in clips]),
+        datasets=np.array([c["dataset"] for c in clips]),
+        motion=motion,
+    )
+
+
+def _apex(path, clip):
+    """Index of the evaluation pair's second frame."""
+    onset, apex, offset = clip["onset"], clip["apex"], clip["offset"]
+    if not 0 <= onset < offset < clip["num_frames"] or (apex or 0) > offset:
+        raise DataError(f"{path}: {clip['key']}: onset, apex, offset do not fit; {_REMEDY}")
+    # An apex on the onset would pair a frame with itself: no motion to see.
+    if apex is not None and apex > onset:
+        return apex
+    numbers = np.array(clip["numbers"])
+    middle = (numbers[onset] + numbers[offset]) / 2
+    return onset + 1 + int(np.argmin(np.abs(numbers[onset + 1 : offset + 1] - middle)))
+
+
+class _Record(dict):
+    """A parsed tf.train.Example: name -> bytes, int, or floats; `raw` is its serialized form."""
+
+    raw: bytes
+
+
+def _records(path, clips):
+    import tensorflow as tf
+
+    shards = list(dict.fromkeys(c["shard"] for c in clips))
+    for shard in shards:
+        if not (path / shard).is_file():
+            raise DataError(f"{path / shard}: shard is missing; {_REMEDY}")
+    count = 0
+    try:
+        for raw in tf.data.TFRecordDataset([str(path / s) for s in shards]).as_numpy_iterator():
+            count += 1
+            if count <= len(clips):
+                yield _parse(tf.train.Example.FromString(raw), raw)
+    except tf.errors.DataLossError:
+        raise DataError(f"{path}: damaged after record {count}; {_REMEDY}") from None
+    if count != len(clips):
+        raise DataError(f"{path}: {count} records, but the manifest lists {len(clips)}; {_REMEDY}")
+
+
+def _parse(example, raw):
+    record = _Record()
+    record.raw = raw
+    for name, feature in example.features.feature.items():
+        kind = feature.WhichOneof("kind")
+        values = getattr(feature, kind).value
+        record[name] = np.array(values, np.float32) if kind == "float_list" else values[0]
+    return record
+
+
+def _array(path, record, name, dtype, shape):
+    values = np.frombuffer(record[name], dtype)
+    if values.size != np.prod(shape):
+        raise DataError(
+            f"{path}: {record['key'].decode()} has {values.size} values of {name}, "
+            f"expected {'x'.join(map(str, shape))}; {_REMEDY}"
+        )
+    return values.reshape(shape)

@@ -1,0 +1,181 @@
+"""The prepared form of a clip: what is kept of it, and how it lies in a TFRecord (format 1).
+
+A record of frames holds `frames`, raw uint8 of shape (t, S, S, 1), onset, apex (-1 where the
+database has no label) and offset as indices into them, `regions` (9 boxes as fractions) and
+`landmarks` (478 points in px of the aligned image). A record of ready-made motion holds `motion`,
+raw float32 of shape (h, w, 3), channels u, v, strain. `dataset.py` reads them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import pathlib
+import typing
+
+import numpy as np
+
+from pipelines import schema
+
+FORMAT = 2  # 2: landmarks of the onset frame steadied by the frames after it
+CLIPS_PER_SHARD = 64
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One prepared clip: its line in the manifest and its features."""
+
+    entry: dict
+    features: dict
+
+
+def keep_frames(clip: schema.Clip, max_frames: int) -> list[int]:
+    """Which frames of a clip are kept: at most `max_frames` indices, in time order.
+
+    Onset, apex and offset always (the middle where there is no apex), the rest evenly spread.
+    """
+    middle = (clip.onset + clip.offset) // 2
+    kept = {clip.onset, clip.offset, middle if clip.apex is None else clip.apex}
+    count = len(clip.frames)
+    if count <= max_frames:
+        return list(range(count))
+    # The even grid loses the points nearest to the frames that must stay.
+    grid = [round(i) for i in np.linspace(0, count - 1, max_frames)]
+    free = sorted(set(grid) - kept, key=lambda i: min(abs(i - j) for j in kept), reverse=True)
+    return sorted(kept | set(free[: max_frames - len(kept)]))
+
+
+def frames_record(clip: schema.Clip, config) -> Record:
+    """Reads, detects, aligns: the record of one clip of frames.
+
+    Args:
+        clip: as a database's `read` returns it.
+        config: a `prepare.PrepareConfig`.
+    Raises:
+        DataError: a frame is broken, or no face is found on the onset frame.
+    """
+    from pipelines.faces import align, apex, frames
+
+    if not 0 <= clip.onset < clip.offset < len(clip.frames):
+        raise schema.DataError(f"{clip.key}: onset and offset do not fit its frames")
+    if clip.apex is not None and not clip.onset <= clip.apex <= clip.offset:
+        raise schema.DataError(f"{clip.key}: apex {clip.apex} lies outside the clip")
+    kept = keep_frames(clip, config.max_frames)
+    onset, offset = kept.index(clip.onset), kept.index(clip.offset)
+    images = frames.iterate_frames([clip.frames[i] for i in kept])
+    aligned = align.align_clip(
+        images, onset, config.image_size, config.margin, config.rigid, name=clip.frames[clip.onset]
+    )
+    boxes = align.region_boxes(aligned.landmarks, aligned.frames.shape[1])
+    peak: int | None
+    if config.apex == "spotted":
+        peak = apex.spot(aligned.frames, boxes, onset, offset)
+    elif config.apex == "middle":
+        peak = apex.middle(onset, offset)
+    else:
+        peak = None if clip.apex is None else kept.index(clip.apex)
+    moved = dataclasses.replace(
+        clip,
+        frames=tuple(clip.frames[i] for i in kept),
+        numbers=tuple(clip.numbers[i] for i in kept),
+        onset=onset,
+        apex=peak,
+        offset=offset,
+    )
+    features = {
+        "frames": aligned.frames.tobytes(),
+        "landmarks": aligned.landmarks.astype(np.float32).ravel(),
+        "regions": boxes.astype(np.float32).ravel(),
+    }
+    record = _record(moved, features)
+    record.entry["matrix"] = aligned.matrix.tolist()  # px of the onset frame -> aligned px
+    return record
+
+
+def motion_record(clip: schema.Clip, database) -> Record:
+    """The record of one clip of ready-made motion, read by `database.read_motion`."""
+    motion = database.read_motion(clip.frames[0])  # (h, w, 3)
+    features = {
+        "motion": motion.astype("<f4").tobytes(),
+        "regions": np.asarray(database.REGION_BOXES, np.float32).ravel(),
+    }
+    record = _record(clip, features)
+    record.entry["shape"] = list(motion.shape[:2])
+    return record
+
+
+def _record(clip: schema.Clip, features: dict) -> Record:
+    entry = {
+        "key": clip.key,
+        "dataset": clip.dataset,
+        "subject": clip.subject,
+        "subject_key": clip.subject_key,
+        "clip": clip.clip,
+        "label": clip.label,
+        "emotion": clip.emotion,
+        "action_units": list(clip.action_units),
+        "objective": clip.objective,
+        "split": clip.split,
+        "notes": list(clip.notes),
+        "onset": clip.onset,
+        "apex": clip.apex,
+        "offset": clip.offset,
+        "num_frames": len(clip.frames),
+        "numbers": list(clip.numbers),
+    }
+    return Record(entry, features)
+
+
+def _example(record: Record) -> bytes:
+    """Serialises a record as a tf.train.Example, the same bytes for the same record."""
+    import tensorflow as tf
+
+    entry = record.entry
+    features = {"key": entry["key"].encode(), **record.features}
+    for name in ("num_frames", "onset", "offset", "label"):
+        features[name] = entry[name]
+    features["apex"] = -1 if entry["apex"] is None else entry["apex"]
+
+    def feature(value):
+        if isinstance(value, bytes):
+            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+        if isinstance(value, int):
+            return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+        return tf.train.Feature(float_list=tf.train.FloatList(value=value))
+
+    named = {name: feature(value) for name, value in features.items()}
+    example = tf.train.Example(features=tf.train.Features(feature=named))
+    return example.SerializeToString(deterministic=True)
+
+
+class Writer:
+    """Writes records to shards as they come; never holds more than one of them."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.entries: list[dict] = []
+        self._digest = hashlib.sha256()
+        self._shard: typing.Any = None
+
+    def write(self, record: Record) -> None:
+        import tensorflow as tf
+
+        index, first = divmod(len(self.entries), CLIPS_PER_SHARD)
+        name = f"shard-{index:05d}.tfrecord"
+        if first == 0:
+            self.close()
+            self._shard = tf.io.TFRecordWriter(str(self.folder / name))
+        data = _example(record)
+        self._digest.update(data)
+        self._shard.write(data)
+        self.entries.append({**record.entry, "shard": name})
+
+    @property
+    def digest(self) -> str:
+        """sha256 over all records so far, hexadecimal."""
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        if self._shard is not None:
+            self._shard.close()
+            self._shard = None
