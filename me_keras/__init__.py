@@ -1,7 +1,36 @@
-"""FRL-DGT for micro-expression recognition in TensorFlow/Keras.
+"""FRL-DGT for micro-expression recognition in TensorFlow/Keras: the library.
 
-Import `me_keras.layers`, `me_keras.models` or `me_keras.losses` to build, load or train models;
-this package itself loads nothing, so that `--help` of every command answers at once.
+`evaluate(options)` trains and scores leave-one-subject-out, `search(options)` tunes, `export_model`
+writes a model for TensorFlow Serving, `Predictor(model)(clip)` answers a clip, `build_model` makes a
+`keras.Model` to fit. Nothing is loaded before it is used: `--help` of every command answers at once.
 """
 
-__version__ = "0.1.0"
+import importlib
+
+__version__ = "0.2.0"
+
+_PUBLIC = {
+    "Options": "me_keras.options",
+    "evaluate": "me_keras.evaluation.run",
+    "search": "me_keras.tuning.search",
+    "export_model": "me_keras.exporting.export_model",
+    "Predictor": "me_keras.prediction.predictor",
+}
+__all__ = [*_PUBLIC, "build_model"]
+
+
+def build_model(name="frl_dgt", **arguments):
+    """Builds a model by name: `me_keras.models.build`."""
+    from me_keras import models
+
+    return models.build(name, **arguments)
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'me_keras' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *__all__])

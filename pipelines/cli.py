@@ -1,107 +1,392 @@
-"""Turns a frozen dataclass into command-line flags, and back. One loop serves every command."""
+"""What the commands of both packages share: flags from records of options, errors, exit codes.
+
+A record is a frozen dataclass whose fields are made with `option`, or are records themselves: those
+form the groups of `--help`. The last part of a field's path is its flag, so names are unique within
+a command. Exit codes: 0 done, 1 failed (training diverged, disk full, a process died, or a bug), 2 a
+user's mistake, 130 stopped.
+"""
 
 import argparse
+import contextlib
 import dataclasses
+import errno
 import json
+import os
 import pathlib
+import signal
 import sys
+import threading
+import time
+import traceback
 import typing
 
+from pipelines.schema import DataError, OptionError
 
-def option(default, help, choices=None, metavar=None, nargs=None, factory=None):
-    """A dataclass field that carries the help text of its flag."""
-    metadata = {"help": help, "choices": choices, "metavar": metavar, "nargs": nargs}
-    if factory is not None:
-        return dataclasses.field(default_factory=factory, metadata=metadata)
+STOPPED = 130  # exit code after Ctrl-C or SIGTERM
+GRACE = 3.0  # seconds between Ctrl-C and the end, where a library does not return
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+_on_abort: list = []
+
+
+def option(
+    default,
+    help,
+    choices=None,
+    metavar=None,
+    nargs=None,
+    flag=None,
+    least=None,
+    within=None,
+    common=False,
+):
+    """A field that carries what its flag needs.
+
+    Args:
+        flag: name of the flag without dashes; default: the field's.
+        least: the smallest value allowed.
+        within: the interval of allowed values, as text: "[0, 1)".
+        common: whether `--help` shows it; the others are shown by `--help-all`.
+    """
+    metadata = {
+        "help": help,
+        "choices": choices,
+        "metavar": metavar,
+        "nargs": nargs,
+        "flag": flag,
+        "least": least,
+        "within": within,
+        "common": common,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def _plain_type(annotation):
-    """The callable argparse needs: Optional[str] -> str, tuple[str, ...] -> str, int -> int."""
-    if typing.get_origin(annotation) is typing.Union:
-        annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
-    if typing.get_origin(annotation) is tuple:
-        annotation = typing.get_args(annotation)[0]
-    return annotation
+def check(record):
+    """Checks each value against the limits and choices of its field: for `__post_init__`.
 
-
-def add_flags(parser, config_class):
-    """Adds a flag for each field of `config_class`: its name, type, default, choices and help.
-
-    The fields of each class that it inherits from form a group, its own first.
+    Raises:
+        OptionError: names the field, the rule and the value.
     """
-    hints = typing.get_type_hints(config_class)
-    fields = {field.name: field for field in dataclasses.fields(config_class)}
-    for owner in config_class.__mro__[:-1]:
-        title = (owner.__doc__ or owner.__name__).splitlines()[0].rstrip(".")
-        group = parser.add_argument_group(title)
-        for name in vars(owner).get("__annotations__", {}):
-            _add_flag(group, fields.pop(name, None), hints)
+    for field in dataclasses.fields(record):
+        value, meta = getattr(record, field.name), field.metadata
+        if value is None:
+            continue
+        name = meta.get("flag") or field.name
+        if meta.get("least") is not None and not value >= meta["least"]:
+            raise OptionError(f"{name} must be at least {meta['least']}, got {value}")
+        if meta.get("within") and not _lies_in(value, meta["within"]):
+            raise OptionError(f"{name} must lie in {meta['within']}, got {value}")
+        if meta.get("choices") and not meta.get("nargs") and value not in meta["choices"]:
+            known = ", ".join(map(str, meta["choices"]))
+            raise OptionError(f"{name} must be one of {known}, got {value!r}")
 
 
-def _add_flag(group, field, hints):
-    if field is None:  # a class further down already had it
-        return
-    kind = _plain_type(hints[field.name])
-    name = "--" + field.name.replace("_", "-")
-    meta = field.metadata
-    shown = "" if field.default in (None, "", ()) else " (default: %(default)s)"
-    kwargs = {"default": field.default, "help": meta.get("help", "") + shown}
-    if kind is bool:
-        group.add_argument(name, action=argparse.BooleanOptionalAction, **kwargs)
-    else:
-        kwargs |= {k: meta[k] for k in ("choices", "metavar", "nargs") if meta.get(k)}
-        group.add_argument(name, type=kind, **kwargs)
+def _lies_in(value, interval):
+    low, high = map(float, interval[1:-1].split(","))
+    above = value > low if interval[0] == "(" else value >= low
+    return above and (value < high if interval[-1] == ")" else value <= high)
 
 
-def parse(config_class, argv, prog, description, epilog=""):
-    """Builds `config_class` from defaults, then `--config FILE` (JSON), then the flags given.
+@dataclasses.dataclass(frozen=True)
+class Leaf:
+    """A field of a record of options, however deep: `path` are the names that lead to it."""
+
+    path: tuple[str, ...]
+    field: dataclasses.Field
+    annotation: typing.Any
+    owner: type
+
+    @property
+    def name(self) -> str:
+        return self.field.metadata.get("flag") or self.field.name
+
+    @property
+    def kind(self) -> type:
+        """Optional[str] and tuple[str, ...] are str, int is int."""
+        kind = self.annotation
+        if typing.get_origin(kind) is typing.Union:
+            kind = next(a for a in typing.get_args(kind) if a is not type(None))
+        return typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else kind
+
+
+def leaves(record_class) -> dict[str, Leaf]:
+    """Every option of a record, by name: its own and those of the records in it."""
+    found: dict[str, Leaf] = {}
+    hints = typing.get_type_hints(record_class)
+    for field in dataclasses.fields(record_class):
+        kind = hints[field.name]
+        if dataclasses.is_dataclass(kind):
+            for name, leaf in leaves(kind).items():
+                found[name] = dataclasses.replace(leaf, path=(field.name, *leaf.path))
+        else:
+            leaf = Leaf((field.name,), field, kind, record_class)
+            found[leaf.name] = leaf
+    return found
+
+
+def value_of(record, name):
+    """The value of the option `name` of a nested record."""
+    for part in leaves(type(record))[name].path:
+        record = getattr(record, part)
+    return record
+
+
+def replace(record, **values):
+    """A copy of a nested record with options replaced by their names, however deep they are.
+
+    Raises:
+        OptionError: an unknown name, or a value that is not allowed.
+    """
+    known, changes = leaves(type(record)), {}
+    for name, value in values.items():
+        if name not in known:
+            raise OptionError(f"unknown option {name!r}")
+        changes[known[name].path] = value
+    return _changed(record, changes)
+
+
+def _changed(record, changes):
+    """A copy of a record with the values at some paths replaced, all at once."""
+    own = {path[0]: value for path, value in changes.items() if len(path) == 1}
+    for name in {path[0] for path in changes if len(path) > 1}:
+        inner = {path[1:]: value for path, value in changes.items() if path[0] == name}
+        own[name] = _changed(getattr(record, name), inner)
+    return dataclasses.replace(record, **own)
+
+
+def to_json(record) -> dict:
+    """A record as JSON holds it: nested objects."""
+    return json.loads(json.dumps(dataclasses.asdict(record)))
+
+
+def from_json(record_class, values, renamed=None, ignored=()):
+    """A record from nested objects, or from one flat object, as older versions wrote it.
 
     Args:
-        config_class: a frozen dataclass whose fields were made with `option`.
+        renamed: older name -> name.
+        ignored: names that are no options.
+    Raises:
+        OptionError: an unknown option, or a value of another type or out of range.
+    """
+    known = leaves(record_class)
+    by_path = {leaf.path: leaf for leaf in known.values()}
+    groups = {path[:depth] for path in by_path for depth in range(1, len(path))}
+    changes = {}
+
+    def read(values, at):
+        for key, value in values.items():
+            path = (*at, key)
+            if path in groups and isinstance(value, dict):
+                read(value, path)
+                continue
+            name = (renamed or {}).get(key, key)
+            leaf = by_path.get(path) or (None if at else known.get(name))
+            if leaf:
+                changes[leaf.path] = _value(leaf, value)
+            elif key not in ignored:
+                raise OptionError(f"unknown option {'.'.join(path)!r}; see --help-all")
+
+    read(values, ())
+    return _changed(record_class(), changes)
+
+
+def _value(leaf, value):
+    kind = leaf.kind
+    parts = value if isinstance(value, list) else [value]
+    allowed = (int, float) if kind is float else (kind,)
+    for part in parts:
+        fits = isinstance(part, allowed) and isinstance(part, bool) == (kind is bool)
+        if part is not None and not fits:
+            raise OptionError(f"{leaf.name} must be {kind.__name__}, got {part!r}")
+    return tuple(value) if isinstance(value, list) else value
+
+
+def read_json(path, what="a JSON object"):
+    """The JSON object in a file that the user named.
+
+    Raises:
+        OptionError: it cannot be read, or holds something else.
+    """
+    try:
+        values = json.loads(pathlib.Path(path).read_text())
+    except (OSError, ValueError) as error:
+        raise OptionError(f"{path}: cannot be read as JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise OptionError(f"{path}: expected {what}")
+    return values
+
+
+def parse(record_class, argv, prog, description, epilog="", renamed=None, ignored=()):
+    """Builds a record from its defaults, then `--config FILE` (JSON), then the flags given.
+
+    Args:
         argv: list of arguments, or None for `sys.argv[1:]`.
+        renamed: older name of an option -> its name. Older flags are refused with the new name.
+        ignored: keys that a configuration file may hold beside options.
     Returns:
-        An instance of `config_class`.
+        tuple of the record, and whether `--debug` was given.
     Exits with code 2 and one line for an unknown flag, a wrong value, or a bad configuration file.
     """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = _parser(record_class, prog, description, epilog, everything="--help-all" in argv)
+    for old, new in (renamed or {}).items():
+        flag = "--" + old.replace("_", "-")
+        if any(word == flag or word.startswith(flag + "=") for word in argv):
+            parser.error(f"{flag} is now --{new.replace('_', '-')}")
+    given = vars(parser.parse_args(argv))
+    path, debug = given.pop("config", None), given.pop("debug", False)
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+    where = f"--config {path}: " if path else ""
+    try:
+        record = record_class()
+        if path:
+            record = from_json(record_class, read_json(path), renamed, ignored)
+            where = ""
+        return replace(record, **values), debug
+    except OptionError as error:
+        text = str(error).removeprefix(f"{path}: ")
+        parser.error(f"{where}{text}")
+
+
+def _parser(record_class, prog, description, epilog, everything):
     parser = argparse.ArgumentParser(
         prog=prog,
         usage="%(prog)s [options]",
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.add_argument("--config", metavar="FILE", help="JSON file of options; flags win")
-    add_flags(parser, config_class)
-    argv = sys.argv[1:] if argv is None else argv
-    first, _ = parser.parse_known_args(argv)
-    if first.config:
-        parser.set_defaults(**_read_config(parser, config_class, first.config))
-    values = vars(parser.parse_args(argv))
-    values.pop("config")
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
-    try:
-        return config_class(**values)
-    except ValueError as error:  # the dataclass's own checks
-        parser.error(str(error))
+    found = leaves(record_class)
+    hides = any(leaf.field.metadata.get("common") for leaf in found.values())
+    if hides:
+        parser.add_argument("--help-all", action="help", help="show every option and exit")
+    parser.add_argument("--config", metavar="FILE", default=None, help="JSON of options; flags win")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks of all errors")
+    groups: dict[type, typing.Any] = {}
+    for leaf in found.values():
+        if leaf.owner not in groups:
+            title = (leaf.owner.__doc__ or leaf.owner.__name__).splitlines()[0].rstrip(".")
+            groups[leaf.owner] = parser.add_argument_group(title)
+        shown = everything or not hides or leaf.field.metadata.get("common")
+        _add_flag(groups[leaf.owner], leaf, shown)
+    return parser
 
 
-def _read_config(parser, config_class, path):
+def _add_flag(group, leaf, shown):
+    meta, default = leaf.field.metadata, leaf.field.default
+    text = meta.get("help", "")
+    if default not in (None, "", ()):
+        value = " ".join(map(str, default)) if isinstance(default, tuple) else default
+        text += f" (default: {value})"
+    keywords = {"default": argparse.SUPPRESS, "dest": leaf.name}
+    keywords["help"] = text if shown else argparse.SUPPRESS
+    name = "--" + leaf.name.replace("_", "-")
+    if leaf.kind is bool:
+        group.add_argument(name, action=argparse.BooleanOptionalAction, **keywords)
+    else:
+        keywords |= {key: meta[key] for key in ("choices", "metavar", "nargs") if meta.get(key)}
+        group.add_argument(name, type=leaf.kind, **keywords)
+
+
+def words(record, leave_out=()):
+    """The flags that make `record` out of the defaults, as a list of words."""
+    defaults, found = type(record)(), []
+    for name in leaves(type(record)):
+        value = value_of(record, name)
+        if name in leave_out or value == value_of(defaults, name):
+            continue
+        flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            found.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            found += [f"--{flag}", *map(str, value if isinstance(value, tuple) else [value])]
+    return found
+
+
+def quiet():
+    """Silences the start-up noise of C++ libraries; call before they are imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+
+
+def run(command, *args, stopped="stopped", debug=False):
+    """Runs `command(*args)` and returns the process's exit code, which the command may return.
+
+    A user's mistake (`DataError`, `OptionError`) is one line on stderr and code 2; what failed
+    through no fault of the program (`FloatingPointError`, `OSError`, `MemoryError`) one line and
+    code 1; Ctrl-C and SIGTERM the line `stopped` and code 130, after `GRACE` seconds at the latest.
+    Anything else is a bug: its traceback, a line that asks to report it, and code 1.
+    """
+    quiet()
     try:
-        values = json.loads(pathlib.Path(path).read_text())
-    except (OSError, ValueError) as error:
-        parser.error(f"--config {path}: cannot be read as JSON ({error})")
-    if not isinstance(values, dict):
-        parser.error(f"--config {path}: expected a JSON object of options")
-    hints = typing.get_type_hints(config_class)
-    for key, value in values.items():
-        if key not in hints:
-            parser.error(f"--config {path}: unknown option {key!r}; see --help for the options")
-        kind = _plain_type(hints[key])
-        parts = value if isinstance(value, list) else [value]
-        allowed = (int, float) if kind is float else (kind,)
-        for part in parts:
-            fits = isinstance(part, allowed) and isinstance(part, bool) == (kind is bool)
-            if part is not None and not fits:
-                parser.error(f"--config {path}: {key} must be {kind.__name__}, got {part!r}")
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        with _stoppable(stopped):
+            return command(*args) or 0
+    except KeyboardInterrupt:
+        print(stopped, file=sys.stderr)
+        return STOPPED
+    except Exception as error:
+        code, line = explain(error)
+        if debug or line is None:
+            traceback.print_exc()
+        print(f"error: {line or _bug(error)}", file=sys.stderr)
+        return code
+
+
+def explain(error):
+    """tuple of the exit code for an error and the line to print, None for a bug."""
+    if isinstance(error, (DataError, OptionError)):
+        return 2, str(error)
+    if isinstance(error, OSError) and error.errno in FULL:
+        return 1, f"{error.filename or 'the disk'}: the disk is full: free some space"
+    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
+        return 1, f"out of memory or disk: {(str(error).splitlines() or [''])[0]}"
+    if isinstance(error, (FloatingPointError, OSError)):
+        return 1, str(error)
+    return 1, None
+
+
+def _bug(error):
+    return f"{type(error).__name__}: this is a bug; please report it with the lines above"
+
+
+def on_abort(function):
+    """Has `function()` called before this process is ended in the middle of a library's call."""
+    _on_abort.append(function)
+
+
+@contextlib.contextmanager
+def _stoppable(line):
+    """SIGTERM counts as Ctrl-C, and neither waits for a library that runs for minutes."""
+    if threading.current_thread() is not threading.main_thread():  # only it may set signals
+        yield
+        return
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def watch():
+        got = os.read(reader, 1)
+        if got and got[0] in (signal.SIGINT, signal.SIGTERM):
+            time.sleep(GRACE)
+            if not done.is_set():
+                print(line, file=sys.stderr, flush=True)
+                for function in _on_abort:
+                    function()
+                os._exit(STOPPED)
+
+    done = threading.Event()
+    thread = threading.Thread(target=watch, daemon=True)
+    before_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        signal.signal(signal.SIGTERM, before)
+        signal.set_wakeup_fd(before_fd)
+        os.write(writer, b"\0")
+        thread.join(GRACE + 1)
+        os.close(writer)
+        os.close(reader)

@@ -1,60 +1,111 @@
-"""Options of the input pipeline. Plain dataclasses, so that `--help` needs no TensorFlow."""
+"""Options of preparing clips and of drawing training pairs. Plain records: no TensorFlow needed."""
 
 import dataclasses
+import os
+from typing import Optional
 
+from pipelines import cli
 from pipelines.cli import option
+from pipelines.databases import DATABASES
+
+APEX_RULES = ("annotated", "middle", "spotted")
 
 
 @dataclasses.dataclass(frozen=True)
-class AugmentConfig:
-    """How a training pair is varied: each draw is uniform, up to the value and both ways.
+class PreparationOptions:
+    """Which clips, and how they are aligned."""
 
-    Raises:
-        ValueError: a value outside the range its help states.
-    """
+    dataset: str = option("synthetic", "database", tuple(DATABASES), common=True)
+    data_root: Optional[tuple[str, ...]] = option(
+        None,
+        "folder of the copy, or smic=DIR casme2=DIR samm=DIR for a dataset of several "
+        "(default: $ME_KERAS_DATA; synthetic is rendered on the spot)",
+        metavar="DIR",
+        nargs="+",
+        common=True,
+    )
+    image_size: int = option(128, "side of the aligned face, px", least=32, common=True)
+    margin: int = option(8, "px kept around it on each side, room for random shifts", least=0)
+    max_frames: int = option(32, "frames kept per clip; onset, apex and offset always", least=3)
+    apex: str = option(
+        "annotated",
+        "apex frame: the database's label (none where it has none: training then takes the "
+        "middle), the middle of the clip, or spotted from the motion",
+        APEX_RULES,
+        common=True,
+    )
+    rigid: bool = option(True, "remove the head's residual rigid motion")
+    allow_missing: bool = option(
+        False, "go on when over 5 %% of the clips cannot be used", common=True
+    )
 
-    mirror: float = option(0.5, "share of the pairs that is mirrored, in [0, 1]")
+    def __post_init__(self):
+        cli.check(self)
+
+    @property
+    def root(self):
+        """What the database's `read` takes: a folder, or several as "smic=DIR"; None if not set."""
+        root = self.data_root or os.environ.get("ME_KERAS_DATA") or None
+        return root[0] if isinstance(root, (list, tuple)) and len(root) == 1 else root
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentationOptions:
+    """How a training pair is varied: each draw is uniform, up to the value and both ways."""
+
+    mirror: float = option(0.5, "share of the pairs that is mirrored", within="[0, 1]")
     shift: float = option(
-        0.0625, "largest shift of the crop, as a share of the image size, in [0, 0.5]"
+        0.0625, "largest shift of the crop, as a share of the image size", within="[0, 0.5]"
     )
-    gain: float = option(0.1, "brightness: both frames times 1 ± this, in [0, 1)")
+    gain: float = option(0.1, "brightness: both frames times 1 ± this", within="[0, 1)")
     contrast: float = option(
-        0.1, "contrast: both frames stretched about mid-grey by 1 ± this, in [0, 1)"
+        0.1, "contrast: both frames stretched about mid-grey by 1 ± this", within="[0, 1)"
     )
-    tone: float = option(0.1, "mid-tones of both frames bent by ± this, as a gamma does, in [0, 1)")
-    flicker: float = option(0.01, "brightness of the apex frame alone times 1 ± this, in [0, 1)")
-    noise: float = option(0.0, "standard deviation of noise in each frame, white = 1, in [0, 1)")
-    motion_gain: float = option(0.0, "stored motion times 1 ± this, in [0, 1)")
-    motion_turn: float = option(0.0, "stored motion vectors turned by ± this, degrees, in [0, 180]")
+    tone: float = option(
+        0.1, "mid-tones of both frames bent by ± this, as a gamma does", within="[0, 1)"
+    )
+    flicker: float = option(
+        0.01, "brightness of the apex frame alone times 1 ± this", within="[0, 1)"
+    )
+    noise: float = option(
+        0.0, "standard deviation of noise in each frame, white = 1", within="[0, 1)"
+    )
+    motion_gain: float = option(0.0, "stored motion times 1 ± this", within="[0, 1)")
+    motion_turn: float = option(
+        0.0, "stored motion vectors turned by ± this, degrees", within="[0, 180]"
+    )
 
     def __post_init__(self):
-        limits = {"mirror": 1, "shift": 0.5, "motion_turn": 180}
-        for field in dataclasses.fields(AugmentConfig):
-            value, limit = getattr(self, field.name), limits.get(field.name)
-            if not (0 <= value <= limit if limit else 0 <= value < 1):
-                span = f"[0, {limit}]" if limit else "[0, 1)"
-                raise ValueError(f"{field.name} must lie in {span}, got {value}")
+        cli.check(self)
 
 
 @dataclasses.dataclass(frozen=True)
-class DatasetConfig(AugmentConfig):
-    """How pairs are drawn from clips. P: pairs are random in training; E: their ranges, `balance`.
+class DataOptions:
+    """What a model is trained on: random pairs (as in the paper), their ranges (our choice)."""
 
-    Raises:
-        ValueError: a value outside the range its help states.
-    """
-
-    batch_size: int = option(32, "pairs in a batch, at least 1")
-    onset_jitter: float = option(
-        0.1, "onset drawn from this share of the rise, from its start, in [0, 1]"
+    preparation: PreparationOptions = PreparationOptions()
+    prepared: Optional[str] = option(
+        None,
+        "folder of the prepared form (default: prepared/<dataset>-<parameters>)",
+        metavar="DIR",
+        common=True,
     )
-    apex_jitter: float = option(0.25, "apex drawn within this share of rise and decay, in [0, 1]")
-    balance: float = option(1.0, "0: clips as they are; 1: classes equally likely; between: a mix")
+    protocol: Optional[str] = option(
+        None,
+        "clips, classes and what is held out (default: the field's usual one, listed below)",
+        common=True,
+    )
+    batch_size: int = option(32, "pairs in a batch", least=1, common=True)
+    onset_jitter: float = option(
+        0.1, "onset drawn from this share of the rise, from its start", within="[0, 1]"
+    )
+    apex_jitter: float = option(
+        0.25, "apex drawn within this share of rise and decay", within="[0, 1]"
+    )
+    balance: float = option(
+        1.0, "0: clips as they are; 1: classes equally likely; between: a mix", within="[0, 1]"
+    )
+    augmentation: AugmentationOptions = AugmentationOptions()
 
     def __post_init__(self):
-        super().__post_init__()
-        for name in ("onset_jitter", "apex_jitter", "balance"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+        cli.check(self)

@@ -35,7 +35,11 @@ MIRRORED_REGIONS = tuple(
 
 
 class DataError(Exception):
-    """A user's data or command cannot be used; the message is one line: what, where, remedy."""
+    """A user's data cannot be used; the message is one line: what, where, remedy."""
+
+
+class OptionError(ValueError):
+    """A user's options cannot be used; the message is one line: which, why, remedy."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,286 @@
+"""Options of the library and its commands: nested frozen records, of which `pipelines.cli` makes
+flags. None stands for the preset of the model and the kind of data, which `resolve` fills in."""
+
+import dataclasses
+import re
+from typing import Optional
+
+from me_keras.models import MODELS, MOTIONS
+from pipelines import cli
+from pipelines.cli import option
+from pipelines.options import DataOptions
+from pipelines.schema import OptionError
+
+STRATEGIES = ("auto", "default", "mirrored", "multiworker")
+
+# Names that options had in older versions.
+RENAMED = {"width": "hidden_dim", "heads": "num_heads", "depth": "num_layers"}
+# What config.json holds beside options, and options that are gone.
+NOT_OPTIONS = ("data_digest", "versions", "worker_timeout", "steps_per_execution", "tuning")
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelOptions:
+    """What is built."""
+
+    name: str = option("frl_dgt", "model to train", tuple(MODELS), flag="model", common=True)
+    motion: Optional[str] = option(
+        None,
+        "where the motion comes from: the learned displacement generator (dgm), a classical flow, "
+        "or an image of the database (default: dgm for frames, precomputed for flow images; "
+        "farneback for ststnet on frames)",
+        MOTIONS,
+        common=True,
+    )
+    filters: tuple[int, ...] = option(
+        (32, 64, 96), "displacement generator: channels per level", nargs="+", metavar="N"
+    )
+    max_displacement: float = option(8.0, "displacement generator: bound, pixels")
+    hidden_dim: Optional[int] = option(
+        None, "token width of the fusions (default: by data)", least=1, common=True
+    )
+    num_heads: int = option(4, "attention heads", least=1)
+    num_layers: int = option(1, "Transformer blocks in each fusion", least=1)
+    dropout: Optional[float] = option(
+        None, "dropout in the fusions (default: by data)", within="[0, 1)", common=True
+    )
+    head_dropout: float = option(0.5, "dropout before the classifier", within="[0, 1)")
+    readout: int = option(
+        32,
+        "numbers each region and face patch hands to the classifier; 0: their mean over places",
+        least=0,
+    )
+    crop_size: Optional[int] = option(
+        None, "side of a region's crop, samples (default: by data)", metavar="N", least=1
+    )
+    patch_size: int = option(4, "side of a region's patches, samples", least=1)
+    stochastic_depth: float = option(
+        0.0, "chance to skip a Transformer branch in training", within="[0, 1)"
+    )
+    fusion_order: str = option(
+        "before", "linear fusion before or after attention", ("before", "after")
+    )
+    local_fusion: bool = option(True, "Transformer inside each action-unit region")
+    global_fusion: bool = option(True, "Transformer across the regions")
+    face_fusion: bool = option(True, "Transformer over the whole face")
+
+    def __post_init__(self):
+        cli.check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingOptions:
+    """How one fold is trained."""
+
+    epochs: Optional[int] = option(
+        None,
+        "epochs of joint training, fixed beforehand (default: by data)",
+        least=1,
+        common=True,
+    )
+    warmup_epochs: int = option(
+        10, "epochs of the displacement generator alone, before", least=0, common=True
+    )
+    learning_rate: Optional[float] = option(
+        None, "peak of the cosine schedule (default: by data)", common=True
+    )
+    weight_decay: float = option(0.01, "AdamW's decoupled weight decay", least=0)
+    label_smoothing: float = option(
+        0.1, "share of the label spread over all classes", within="[0, 1)"
+    )
+    weight_average: float = option(
+        0.99, "momentum of the averaged weights that predict; 0: off", within="[0, 1)"
+    )
+    dgm: str = option(
+        "joint",
+        "joint: recognition shapes the displacement too; two-stage: only self-supervision does; "
+        "frozen: it stays as warm-up left it",
+        ("joint", "two-stage", "frozen"),
+        common=True,
+    )
+    dgm_weight: float = option(
+        1.0, "lambda: weight of self-supervision beside the recognition", common=True
+    )
+    reconstruction: str = option(
+        "photometric",
+        "how the warped apex is compared with the onset",
+        ("photometric", "census", "structure"),
+    )
+    smoothness: float = option(0.3, "weight of the edge-aware smoothness")
+    edge: float = option(20.0, "smoothness: how much image edges relax it")
+    forward_backward: float = option(0.0, "weight of forward-backward consistency in warm-up")
+    mirror_test: bool = option(True, "average the prediction with the mirrored face's")
+    mixed_precision: Optional[str] = option(
+        None,
+        "train in bfloat16 where the hardware has it (auto); prediction is in float32 always "
+        "(default: auto for frames, off for flow images)",
+        ("auto", "off", "bfloat16"),
+        common=True,
+    )
+    jit: bool = option(False, "compile training steps with XLA: for GPUs; slower on CPUs")
+
+    def __post_init__(self):
+        cli.check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """What is held out, how often, and where results go."""
+
+    subjects: tuple[str, ...] = option(
+        (),
+        "hold out only these subjects, e.g. s01 s02 (default: all)",
+        nargs="+",
+        metavar="S",
+        common=True,
+    )
+    seed: int = option(0, "first seed", common=True)
+    num_seeds: int = option(1, "repetitions: seed, seed + 1, …", least=1, common=True)
+    out: Optional[str] = option(
+        None,
+        "folder of the results (default: runs/<dataset>-<model>-<digest>)",
+        metavar="DIR",
+        common=True,
+    )
+    tuned_on: tuple[str, ...] = option(
+        (),
+        "subjects these options were tuned on, as best.json of me_keras.tune states them: "
+        "results that report them are stamped",
+        nargs="+",
+        metavar="S",
+    )
+
+    def __post_init__(self):
+        cli.check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class ExecutionOptions:
+    """Where folds are trained; none of it changes a result beyond rounding."""
+
+    jobs: int = option(
+        1,
+        "local: processes that train folds side by side; they share the cores",
+        least=1,
+        common=True,
+    )
+    executor: str = option(
+        "local",
+        "local: on this machine; ray: on a Ray cluster, a task for each fold (needs "
+        "me-keras[ray]; all machines must reach the --prepared folder under the same path)",
+        ("local", "ray"),
+        common=True,
+    )
+    threads: Optional[int] = option(
+        None,
+        "TensorFlow's threads for one operation, in each process (default: cores over jobs; with "
+        "ray, --cpus-per-fold). Runs with equal threads are equal to the bit",
+        metavar="N",
+        least=1,
+    )
+    ray_address: Optional[str] = option(
+        None,
+        "ray: host:port of the cluster's head, ray://host:port or auto (default: $RAY_ADDRESS; "
+        "without, Ray is started on this machine)",
+        metavar="ADDRESS",
+    )
+    ray_timeout: float = option(
+        30.0,
+        "ray: seconds to wait for the cluster, and for a machine that can take a fold",
+        metavar="SECONDS",
+        within="[0, inf)",
+    )
+    cpus_per_fold: float = option(
+        1.0, "ray: CPUs that each fold asks for", metavar="N", within="[0, inf)"
+    )
+    gpus_per_fold: float = option(
+        0.0, "ray: GPUs that each fold asks for; 0.5: two share one", metavar="N", within="[0, inf)"
+    )
+    shard: Optional[str] = option(
+        None,
+        "train only the i-th of n parts of all folds and seeds, i from 1; the parts may run at "
+        "once on machines that share --out, e.g. --shard $SLURM_ARRAY_TASK_ID/16",
+        metavar="I/N",
+        common=True,
+    )
+    merge: bool = option(
+        False, "train nothing: pool the folds that are in the run's folder", common=True
+    )
+    strategy: str = option(
+        "auto",
+        "devices of one fold: one (default), all GPUs of this machine (mirrored), or the machines "
+        "in TF_CONFIG (multiworker); auto takes what there is",
+        STRATEGIES,
+    )
+
+    def __post_init__(self):
+        cli.check(self)
+        if self.executor == "ray" and self.jobs != 1:
+            raise OptionError("jobs is for --executor local; with ray, set --cpus-per-fold")
+        if self.shard is not None:
+            parse_shard(self.shard)
+            if self.merge:
+                raise OptionError("merge takes the folds of all shards: leave --shard out")
+        if self.strategy == "multiworker" and not self.in_this_process:
+            raise OptionError(
+                "strategy multiworker trains one fold on all machines: leave out "
+                "--jobs and --executor"
+            )
+
+    @property
+    def in_this_process(self) -> bool:
+        """Whether no other process is asked to train."""
+        return self.executor == "local" and self.jobs == 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """A run: leave-one-subject-out, from a copy of a database to scores."""
+
+    data: DataOptions = DataOptions()
+    model: ModelOptions = ModelOptions()
+    training: TrainingOptions = TrainingOptions()
+    run: RunOptions = RunOptions()
+    execution: ExecutionOptions = ExecutionOptions()
+
+    @property
+    def dataset(self) -> str:
+        """Name of the database."""
+        return self.data.preparation.dataset
+
+
+def parse_shard(text):
+    """The (i, n) of "i/n": the i-th of n parts, counted from 1.
+
+    Raises:
+        OptionError: it is no such text, or i is not in 1..n.
+    """
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match:
+        raise OptionError(f"shard must be i/n, such as 1/4, got {text!r}")
+    number, count = map(int, match.groups())
+    if not 1 <= number <= count:
+        raise OptionError(f"shard i/n needs 1 <= i <= n, got {text}")
+    return number, count
+
+
+def resolve(options, kind):
+    """`options` with its open values filled in for data of this kind ("frames", "precomputed").
+
+    `mixed_precision` stays "auto": what the hardware has is `distribution.resolve_precision`'s.
+
+    Raises:
+        OptionError: the motion asked for cannot be had from such data, or not by this model.
+    """
+    model, motion = MODELS[options.model.name], options.model.motion
+    if motion is None:
+        motion = "precomputed" if kind == "precomputed" else model.motions[0]
+    if (kind == "precomputed") != (motion == "precomputed"):
+        held = "motion images, use precomputed" if kind == "precomputed" else "frames"
+        raise OptionError(f"--motion {motion} does not suit {options.dataset}: it holds {held}")
+    if motion not in model.motions:
+        raise OptionError(
+            f"--model {model.name} needs motion maps: choose --motion farneback, dis or tvl1"
+        )
+    preset = {k: v for k, v in model.presets[kind].items() if cli.value_of(options, k) is None}
+    return cli.replace(options, motion=motion, **preset)
