@@ -133,14 +133,24 @@ class RunOptions:
         nargs="+",
         metavar="S",
         common=True,
+        decides=False,
     )
-    seed: int = option(0, "first seed", common=True)
-    num_seeds: int = option(1, "repetitions: seed, seed + 1, …", least=1, common=True)
+    seed: int = option(0, "first seed", common=True, decides=False)
+    num_seeds: int = option(
+        1, "repetitions: seed, seed + 1, …", least=1, common=True, decides=False
+    )
     out: Optional[str] = option(
         None,
         "folder of the results (default: runs/<dataset>-<model>-<digest>)",
         metavar="DIR",
         common=True,
+        decides=False,
+    )
+    save_models: bool = option(
+        False,
+        "keep the model of each fold, a .keras file beside its record",
+        common=True,
+        decides=False,
     )
     tuned_on: tuple[str, ...] = option(
         (),

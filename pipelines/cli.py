@@ -39,6 +39,7 @@ def option(
     least=None,
     within=None,
     common=False,
+    decides=True,
 ):
     """A field that carries what its flag needs.
 
@@ -47,6 +48,7 @@ def option(
         least: the smallest value allowed.
         within: the interval of allowed values, as text: "[0, 1)".
         common: whether `--help` shows it; the others are shown by `--help-all`.
+        decides: whether what is computed depends on it; False for where, how often, and what of it.
     """
     metadata = {
         "help": help,
@@ -57,6 +59,7 @@ def option(
         "least": least,
         "within": within,
         "common": common,
+        "decides": decides,
     }
     return dataclasses.field(default=default, metadata=metadata)
 

@@ -23,6 +23,7 @@ class PreparationOptions:
         metavar="DIR",
         nargs="+",
         common=True,
+        decides=False,
     )
     image_size: int = option(128, "side of the aligned face, px", least=32, common=True)
     margin: int = option(8, "px kept around it on each side, room for random shifts", least=0)
@@ -36,7 +37,7 @@ class PreparationOptions:
     )
     rigid: bool = option(True, "remove the head's residual rigid motion")
     allow_missing: bool = option(
-        False, "go on when over 5 %% of the clips cannot be used", common=True
+        False, "go on when over 5 %% of the clips cannot be used", common=True, decides=False
     )
 
     def __post_init__(self):
@@ -89,6 +90,7 @@ class DataOptions:
         "folder of the prepared form (default: prepared/<dataset>-<parameters>)",
         metavar="DIR",
         common=True,
+        decides=False,
     )
     protocol: Optional[str] = option(
         None,
