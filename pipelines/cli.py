@@ -2,8 +2,8 @@
 
 A record is a frozen dataclass whose fields are made with `option`, or are records themselves: those
 form the groups of `--help`. The last part of a field's path is its flag, so names are unique within
-a command. Exit codes: 0 done, 1 failed (training diverged, disk full, a process died, or a bug), 2 a
-user's mistake, 130 stopped.
+a command. Exit codes: 0 done, 1 failed (training diverged, disk full, a process died, or a bug),
+2 a user's mistake, 130 stopped.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import pathlib
 import signal
 import sys
 import threading
-import time
 import traceback
 import typing
 
@@ -371,8 +370,7 @@ def _stoppable(line):
     def watch():
         got = os.read(reader, 1)
         if got and got[0] in (signal.SIGINT, signal.SIGTERM):
-            time.sleep(GRACE)
-            if not done.is_set():
+            if not done.wait(GRACE):
                 print(line, file=sys.stderr, flush=True)
                 for function in _on_abort:
                     function()

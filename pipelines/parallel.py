@@ -1,74 +1,196 @@
-"""Runs one function over many items in fresh processes: in order, with bounded memory."""
+"""Runs one function over many tasks in fresh processes of this machine.
+
+Built on loky, which comes with joblib. Each process has a pool of its own, so that one that dies
+takes no other's tasks with it, and it is known which task it was at.
+"""
 
 from __future__ import annotations
 
 import collections
 import contextlib
-import multiprocessing
 import os
+import re
 import signal
 import threading
+import time
+import typing
+import warnings
 from concurrent import futures
 
-from pipelines import schema
-
+WAIT = object()  # among the tasks: none for now, ask again when one of those under way is done
+AHEAD = 4  # tasks that each process has under way or waiting where results are taken in order
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-AHEAD = 4  # items per process that are under way or waiting to be taken
+_WATCH = 0.5  # seconds between looks at whether the parent still runs
+_END = object()
 
 
-def run(function, items, config, jobs: int = 0):
-    """Yields `function(item, config)` for each item, in order.
+class Died(ChildProcessError):
+    """A process ended in the middle of a task; the message says how."""
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux: those of a batch job, not all of the machine
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run(
+    function: typing.Callable,
+    tasks: typing.Iterable,
+    jobs: int = 0,
+    *,
+    ordered: bool = False,
+    retries: int = 0,
+    threads: int = 1,
+) -> typing.Iterator[tuple[typing.Any, typing.Any]]:
+    """Yields (task, `function(task)`) as results come, or in the order of the tasks.
 
     Args:
-        function, items, config: must pickle; `function` at the top level of a module.
+        function, tasks: must pickle. A task is taken when a process is free for it (`ordered`: a
+            few ahead). An iterable of tasks may yield `WAIT`.
         jobs: number of processes; 0 for one per core, 1 to stay in this process.
+        retries: how often a task whose process died is run again.
+        threads: of OpenMP, BLAS and OpenCV in each process.
+    Yields:
+        tuple of the task and its result, which is a `Died` if its process died every time.
     Raises:
-        DataError: a process died, which means that the machine ran out of memory, or a crash in
-            a library. Whatever `function` raises is raised here.
+        Whatever `function` or `tasks` raise; the processes are then ended.
     """
-    jobs = min(jobs or len(os.sched_getaffinity(0)), len(items))
-    if jobs <= 1:
-        for item in items:
-            yield function(item, config)
+    jobs = jobs or cores()
+    if jobs == 1:
+        for task in tasks:
+            if task is not WAIT:
+                yield task, function(task)
         return
-    # Spawned, not forked: TensorFlow's threads in this process would not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = futures.ProcessPoolExecutor(jobs, context, initializer=_start)
-    waiting: collections.deque = collections.deque()
-    rest = iter(items)
+    processes: list[_Process] = []
+    done = False
     try:
-        with _inherited():  # the processes start here
-            for _, item in zip(range(jobs), rest):
-                waiting.append(pool.submit(function, item, config))
-        while waiting:
-            for _, item in zip(range(AHEAD * jobs - len(waiting)), rest):
-                waiting.append(pool.submit(function, item, config))
-            yield waiting.popleft().result()
-    except futures.process.BrokenProcessPool as error:
-        raise schema.DataError("a worker process died (out of memory?): try --jobs 1") from error
+        room = jobs * (AHEAD if ordered else 1)
+        rest, number, due, more = iter(tasks), 0, 0, True
+        ready: dict = {}  # number of a task -> the task and the future of its result
+        while True:
+            held = sum(len(process.held) for process in processes)
+            while more and held + len(ready) < room:
+                task = next(rest, _END)
+                if task is WAIT and (held or ready):
+                    break
+                more = task is not _END
+                if more and task is not WAIT:
+                    _choose(processes, jobs, function, threads).add(number, task)
+                    number, held = number + 1, held + 1
+            if not held:
+                break
+            wanted = [item.future for process in processes for item in process.held]
+            futures.wait(wanted, return_when=futures.FIRST_COMPLETED)
+            for process in processes:
+                ready.update(process.finished(retries))
+            while ready and (not ordered or due in ready):
+                task, future = ready.pop(due if ordered else next(iter(ready)))
+                due += 1
+                yield task, future.result()
+        done = True
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for process in processes:
+            process.end(kill=not done)
 
 
-def _start():
-    """In each process: one thread, since they share the cores; Ctrl-C is for the parent."""
+def _choose(processes, jobs, function, threads):
+    """The process with the fewest tasks; a new one where all have some and there is room."""
+    chosen = min(processes, key=lambda process: len(process.held), default=None)
+    if chosen is None or (chosen.held and len(processes) < jobs):
+        chosen = _Process(function, threads)
+        processes.append(chosen)
+    return chosen
+
+
+class _Item:
+    def __init__(self, number, task):
+        self.number, self.task, self.deaths = number, task, 0
+        self.future: futures.Future | None = None
+
+
+class _Process:
+    """A process, and the tasks it is given: it is at the first of them."""
+
+    def __init__(self, function, threads):
+        self.function, self.threads = function, threads
+        self.held: collections.deque[_Item] = collections.deque()
+        self._start()
+
+    def _start(self):
+        from joblib.externals import loky
+
+        # Without `pgrep` loky says so, though it then ends its process all the same.
+        warnings.filterwarnings("ignore", "Failed to kill subprocesses")
+        environment = dict.fromkeys(_THREADS, str(self.threads))
+        self._pool = loky.ProcessPoolExecutor(
+            1, initializer=_set_up, initargs=(os.getpid(), self.threads), env=environment
+        )
+
+    def add(self, number, task):
+        item = _Item(number, task)
+        self.held.append(item)
+        with _without_ctrl_c():  # the process starts here
+            item.future = self._pool.submit(self.function, task)
+
+    def finished(self, retries):
+        """Yields (number, (task, future)) of the tasks that are done."""
+        from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+        while self.held and self.held[0].future.done():
+            item = self.held.popleft()
+            error = item.future.exception()
+            if isinstance(error, TerminatedWorkerError):
+                item.deaths += 1
+                if item.deaths > retries:
+                    item.future = futures.Future()
+                    item.future.set_result(Died(_how(error)))
+                else:
+                    self.held.appendleft(item)
+                self._start_again()
+                if item.deaths <= retries:
+                    return
+            yield item.number, (item.task, item.future)
+
+    def _start_again(self):
+        self.end(kill=True)
+        self._start()
+        for item in self.held:
+            with _without_ctrl_c():
+                item.future = self._pool.submit(self.function, item.task)
+
+    def end(self, kill):
+        self._pool.shutdown(wait=True, kill_workers=kill)
+
+
+def _how(error):
+    """How a process ended, as loky's message has it: "{SIGKILL(-9)}"."""
+    name, code = re.findall(r"(\w+)\((-?\d+)\)", str(error))[-1:][0] or ("", "")
+    if int(code or 0) >= 0:
+        return f"ended with exit code {code or 'unknown'}"
+    return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
+
+
+def _set_up(parent, threads):
+    """In each process: Ctrl-C is for the parent, and when that is gone, so is this."""
     import cv2
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # also where it could not be inherited
-    cv2.setNumThreads(1)
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(_WATCH)
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(threads)
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextlib.contextmanager
-def _inherited():
-    """What processes started inside inherit: Ctrl-C ignored from the start, one thread for BLAS."""
-    kept = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    main = threading.current_thread() is threading.main_thread()  # only it may set signals
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+def _without_ctrl_c():
+    """What starts inside never gets Ctrl-C; this process gets it when the block ends."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        if main:
-            signal.signal(signal.SIGINT, previous)
-        for name, value in kept.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
