@@ -43,6 +43,8 @@ def run(
     ordered: bool = False,
     retries: int = 0,
     threads: int = 1,
+    own_process: bool = False,
+    on_retry: typing.Callable | None = None,
 ) -> typing.Iterator[tuple[typing.Any, typing.Any]]:
     """Yields (task, `function(task)`) as results come, or in the order of the tasks.
 
@@ -52,13 +54,15 @@ def run(
         jobs: number of processes; 0 for one per core, 1 to stay in this process.
         retries: how often a task whose process died is run again.
         threads: of OpenMP, BLAS and OpenCV in each process.
+        own_process: whether one job has a process of its own, too.
+        on_retry: called with the task and its `Died` before it is run again.
     Yields:
         tuple of the task and its result, which is a `Died` if its process died every time.
     Raises:
         Whatever `function` or `tasks` raise; the processes are then ended.
     """
     jobs = jobs or cores()
-    if jobs == 1:
+    if jobs == 1 and not own_process:
         for task in tasks:
             if task is not WAIT:
                 yield task, function(task)
@@ -84,7 +88,7 @@ def run(
             wanted = [item.future for process in processes for item in process.held]
             futures.wait(wanted, return_when=futures.FIRST_COMPLETED)
             for process in processes:
-                ready.update(process.finished(retries))
+                ready.update(process.finished(retries, on_retry))
             while ready and (not ordered or due in ready):
                 task, future = ready.pop(due if ordered else next(iter(ready)))
                 due += 1
@@ -121,8 +125,9 @@ class _Process:
     def _start(self):
         from joblib.externals import loky
 
-        # Without `pgrep` loky says so, though it then ends its process all the same.
-        warnings.filterwarnings("ignore", "Failed to kill subprocesses")
+        # Without `pgrep` loky warns, but ends its process all the same; with `psutil` it renews a
+        # process that has grown by 300 MB, as TensorFlow's do, and warns.
+        warnings.filterwarnings("ignore", "Failed to kill subprocesses|A worker stopped")
         environment = dict.fromkeys(_THREADS, str(self.threads))
         self._pool = loky.ProcessPoolExecutor(
             1, initializer=_set_up, initargs=(os.getpid(), self.threads), env=environment
@@ -134,7 +139,7 @@ class _Process:
         with _without_ctrl_c():  # the process starts here
             item.future = self._pool.submit(self.function, task)
 
-    def finished(self, retries):
+    def finished(self, retries, on_retry):
         """Yields (number, (task, future)) of the tasks that are done."""
         from joblib.externals.loky.process_executor import TerminatedWorkerError
 
@@ -142,22 +147,26 @@ class _Process:
             item = self.held.popleft()
             error = item.future.exception()
             if isinstance(error, TerminatedWorkerError):
+                died = Died(_how(error))
                 item.deaths += 1
-                if item.deaths > retries:
-                    item.future = futures.Future()
-                    item.future.set_result(Died(_how(error)))
-                else:
+                again = item.deaths <= retries
+                if again:
                     self.held.appendleft(item)
+                    if on_retry:
+                        on_retry(item.task, died)
+                else:
+                    item.future = futures.Future()
+                    item.future.set_result(died)
                 self._start_again()
-                if item.deaths <= retries:
+                if again:
                     return
             yield item.number, (item.task, item.future)
 
     def _start_again(self):
         self.end(kill=True)
         self._start()
-        for item in self.held:
-            with _without_ctrl_c():
+        with _without_ctrl_c():
+            for item in self.held:
                 item.future = self._pool.submit(self.function, item.task)
 
     def end(self, kill):

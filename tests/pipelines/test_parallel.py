@@ -47,6 +47,12 @@ def test_one_job_stays_in_this_process():
     assert results == [(1, (2, os.getpid())), (2, (4, os.getpid()))]
 
 
+def test_one_job_may_have_a_process_of_its_own():
+    results = list(parallel.run(double, [1, 2], 1, own_process=True))
+    assert [value for _, (value, _) in results] == [2, 4]
+    assert {pid for _, (_, pid) in results} != {os.getpid()}
+
+
 def test_nothing_to_do():
     assert list(parallel.run(double, [], 2)) == []
 
@@ -126,8 +132,15 @@ def fail_late(task):
 
 def test_a_task_whose_process_died_is_run_again(tmp_path):
     tasks = [("bad", str(tmp_path)), ("good", str(tmp_path)), ("worse", str(tmp_path))]
-    results = dict(parallel.run(die_at_first, tasks, 2, ordered=True, retries=1))
-    assert results == {task: f"{task[0]} done" for task in tasks}
+    said = []
+    results = parallel.run(
+        die_at_first, tasks, 2, ordered=True, retries=1, on_retry=lambda *told: said.append(told)
+    )
+    assert dict(results) == {task: f"{task[0]} done" for task in tasks}
+    assert sorted((task[0], str(died)) for task, died in said) == [
+        ("bad", "killed by SIGKILL (out of memory?)"),
+        ("worse", "killed by SIGKILL (out of memory?)"),
+    ]
 
 
 def test_deaths_are_named_and_take_no_other_task_along():
