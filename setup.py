@@ -16,7 +16,7 @@ TEST = [
     "check-jsonschema",  # carries the schema of Compose files, for deploy/
     "kubernetes-validate",  # carries the schemas of Kubernetes, for deploy/
     "pyyaml",  # reads both
-    "requests",  # a second HTTP client, for the embedded server
+    "requests",  # a second HTTP client, for the development server
 ]
 RAY = ["ray>=2.40; python_version >= '3.10'"]  # folds on a cluster
 
@@ -36,6 +36,8 @@ setup(
         "tensorflow-addons==0.23.0",  # dense_image_warp; imported in one module
         "numpy>=1.23.5,<2",
         "scikit-learn",  # splits by subject
+        "joblib",  # its loky: processes for clips, folds and trials, which notices one that died
+        "filelock",  # one process at a time prepares a database, also on macOS
         "keras-tuner==1.4.8",
         # Face landmarks, the model inside the wheel. It requires opencv-contrib-python, which
         # holds all of opencv-python: listing that too would put two wheels over one cv2 folder.
@@ -45,6 +47,8 @@ setup(
         "xlrd",  # .xls annotation sheets, for pandas
         "tensorflow-serving-api==2.15.1",  # gRPC stubs of TensorFlow Serving, warm-up records
         "grpcio",  # channels and servers for them
+        "aiohttp",  # REST side of the development server
+        "urllib3>=2",  # REST client, with its retries
         "jsonschema",  # checks contract.json of an exported model
         "jinja2",  # its model card
         "tqdm",  # progress bars
@@ -61,6 +65,7 @@ setup(
             "me-keras-tune = me_keras.tune:main",
             "me-keras-export = me_keras.export:main",
             "me-keras-predict = me_keras.predict:main",
+            "me-keras-serve = me_keras.serve:main",
             "me-keras-prepare = pipelines.prepare:main",
             "me-keras-doctor = pipelines.doctor.__main__:main",
         ]

@@ -1,56 +1,49 @@
-"""python -m benchmarks.displacement: how well displacement is measured on people not trained on.
+"""How well displacement is measured on people not trained on.
 
 Trains the displacement generator alone, by self-supervision, on synthetic subjects, and compares
 it with classical flows on other synthetic subjects whose true displacement is known.
 """
 
-import argparse
 import dataclasses
-import json
+import functools
 import sys
 import time
 
 import numpy as np
 
-from me_keras import console
-from me_keras.config import LosoConfig, with_presets
+from benchmarks import report, setting
+from benchmarks.measure import BenchOptions
+from pipelines.cli import option
 
 EDGE = 8  # aligned pixels left out at the border, where the face is cut off
+EPOCH = 50  # steps
 
 
-def main(argv=None):
-    """Runs the command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.displacement", description=__doc__)
-    parser.add_argument("--steps", type=int, default=1000, help="training steps of 32 pairs")
-    parser.add_argument("--test-clips", type=int, default=48, help="pairs to compare on")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
-    parser.add_argument("--set", nargs="*", default=[], metavar="OPTION=VALUE")
-    arguments = parser.parse_args(argv)
-    console.quiet_tensorflow()
-    return console.guarded(compare, arguments)
+@dataclasses.dataclass(frozen=True)
+class DisplacementOptions:
+    """What is trained and compared."""
+
+    bench: BenchOptions = BenchOptions()
+    steps: int = option(1000, "training steps", least=1)
+    test_clips: int = option(48, "pairs to compare on", least=1)
+    seed: int = option(0, "of the weights and of the training pairs")
 
 
-def compare(arguments):
-    """Trains, measures and prints the table."""
-    onset, apex, truth = unseen_pairs(arguments.test_clips)
-    trainer, seconds = trained(arguments)
+def compare(options):
+    """Trains and measures."""
+    onset, apex, truth = unseen_pairs(options.test_clips)
+    trainer, batch_size, seconds = trained(options)
     methods = {"zero": lambda first, second: np.zeros((*first.shape, 2)), **classical_flows()}
     methods["DGM"] = learned(trainer)
-    rows = {name: measure(method, onset, apex, truth) for name, method in methods.items()}
-    pairs = arguments.steps * trainer.config.batch_size
-    motion = np.linalg.norm(truth, axis=-1)
-    print(
-        f"DGM trained on {pairs} pairs in {seconds:.0f} s ({pairs / seconds:.0f} pairs/s), seed "
-        f"{arguments.seed}; {len(truth)} pairs of unseen subjects, motion {motion.mean():.2f} px "
-        f"on average, 99th percentile {np.percentile(motion, 99):.2f} px"
-    )
-    print(f"{'':<12}{'error px':>10}{'gain':>8}{'ms a pair':>11}")
-    for name, row in rows.items():
-        print(f"{name:<12}{row['error_px']:>10.4f}{row['gain']:>8.3f}{row['ms']:>11.2f}")
-    if arguments.json:
-        with open(arguments.json, "w") as file:
-            json.dump({"steps": arguments.steps, "seed": arguments.seed, "rows": rows}, file)
+    rows = {name: errors(method, onset, apex, truth) for name, method in methods.items()}
+    pairs, motion = options.steps * batch_size, np.linalg.norm(truth, axis=-1)
+    notes = {
+        "DGM": f"trained on {pairs} pairs in {seconds:.0f} s ({pairs / seconds:.0f} pairs/s), seed "
+        f"{options.seed}",
+        "compared on": f"{len(truth)} pairs of unseen subjects, motion {motion.mean():.2f} px on "
+        f"average, 99th percentile {np.percentile(motion, 99):.2f} px",
+    }
+    return report.Result(notes=notes, rows=rows)
 
 
 def unseen_pairs(count):
@@ -77,23 +70,19 @@ def unseen_pairs(count):
     return tuple(np.stack(column) for column in zip(*pairs))
 
 
-def trained(arguments):
-    """A `Trainer` whose displacement generator is trained, and the seconds that took."""
-    from me_keras import loso
+def trained(options):
+    """A `Trainer` whose generator is trained, the batch size, and the seconds that took."""
+    from me_keras.evaluation import data
 
-    config = LosoConfig(seed=arguments.seed)
-    kinds = {f.name: type(getattr(config, f.name)) for f in dataclasses.fields(config)}
-    changes = dict(pair.split("=", 1) for pair in arguments.set)
-    changes = {name: kinds[name](value) for name, value in changes.items()}
-    config = dataclasses.replace(config, warmup_epochs=max(1, arguments.steps // 50), **changes)
-    prepared, _ = loso.load_data(config)
-    config = with_presets(config, prepared.kind)
-    trainer = loso.make_trainer(config, prepared, steps_per_epoch=50)
-    trainer.reset(arguments.seed)
-    pairs = loso.Datasets(prepared, config).pairs(np.arange(len(prepared)), arguments.seed)
+    epochs = max(1, options.steps // EPOCH)
+    chosen = setting.options_of(options.bench, seed=options.seed, warmup_epochs=epochs)
+    prepared, _ = data.load_data(chosen)
+    trainer = data.make_trainer(chosen, prepared, steps_per_epoch=EPOCH)
+    trainer.reset(options.seed)
+    pairs = data.Datasets(prepared, chosen.data).pairs(np.arange(len(prepared)), options.seed)
     start = time.perf_counter()
-    trainer.warm_up(pairs, lambda values: print(values, file=sys.stderr))
-    return trainer, time.perf_counter() - start
+    trainer.warm_up(pairs)
+    return trainer, chosen.data.batch_size, time.perf_counter() - start
 
 
 def learned(trainer):
@@ -105,49 +94,48 @@ def learned(trainer):
     call = tf.function(keras.Model(trainer.generator.input, outputs))
 
     def displacement(first, second):
-        images = [
-            tf.constant(image[None, ..., None] / 255, tf.float32) for image in (first, second)
-        ]
-        return call({"onset": images[0], "apex": images[1]}).numpy()[0]
+        pair = [tf.constant(image[None, ..., None] / 255, tf.float32) for image in (first, second)]
+        return call({"onset": pair[0], "apex": pair[1]}).numpy()[0]
 
     return displacement
 
 
 def classical_flows():
-    """Name -> function of two grey images."""
+    """Name -> function of two grey images, with the settings of `pipelines.flow`."""
     from pipelines import flow
 
-    names = {"Farneback": flow.farneback, "DIS": flow.dis, "TV-L1": flow.tvl1}
+    names = {"TV-L1": flow.tvl1, "DIS": flow.dis, "Farneback": flow.farneback}
     return {
         name: lambda first, second, method=method: method(np.stack([first, second]))[..., :2]
         for name, method in names.items()
     }
 
 
-def measure(method, onset, apex, truth):
+def errors(method, onset, apex, truth):
     """Mean end-point error (px), reconstruction gain, and median time of one pair (ms)."""
     import cv2
 
     inside = (slice(EDGE, -EDGE), slice(EDGE, -EDGE))
     method(onset[0], apex[0])  # buffers and graphs are made at the first call
-    errors, times, left, before = [], [], 0.0, 0.0
+    apart, times, left, before = [], [], 0.0, 0.0
     rows, columns = np.mgrid[: onset.shape[1], : onset.shape[2]].astype(np.float32)
     for first, second, true in zip(onset, apex, truth):
         start = time.perf_counter()
         found = np.asarray(method(first, second), np.float32)
         times.append(time.perf_counter() - start)
-        errors.append(np.linalg.norm(found - true, axis=-1)[inside].mean())
+        apart.append(np.linalg.norm(found - true, axis=-1)[inside].mean())
         x, y = columns + found[..., 0], rows + found[..., 1]
         second = second.astype(np.float32)
         warped = cv2.remap(second, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         left += np.abs(warped - first)[inside].mean()
         before += np.abs(second - first)[inside].mean()
     return {
-        "error_px": float(np.mean(errors)),
+        "error px": float(np.mean(apart)),
         "gain": float(1 - left / before),
-        "ms": float(1e3 * np.median(times)),
+        "ms a pair": float(1e3 * np.median(times)),
     }
 
 
+main = functools.partial(report.command, compare, DisplacementOptions, __spec__.name, __doc__)
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,14 +1,14 @@
-"""python -m benchmarks.prepare: speed of preparing clips, beside bare FaceMesh's in the same run.
+"""Speed of preparing clips, beside bare FaceMesh's in the same run.
 
 Renders a database of small frames, prepares it, and shows FaceMesh as many 224 px crops of its
 faces as it has frames, in turns and with the same numbers of processes. Rates are those of the
-steady state, from the first result of each process to the last; the start is told apart.
+steady state, from the first result of each process to the last; the start is counted apart.
 """
 
-import argparse
 import contextlib
+import dataclasses
+import functools
 import glob
-import json
 import pathlib
 import statistics
 import sys
@@ -16,61 +16,58 @@ import tempfile
 import threading
 import time
 
-from me_keras import console
+from benchmarks import report
+from benchmarks.measure import Output
+from pipelines import cli
+from pipelines.cli import option
+from pipelines.schema import OptionError
 
 FULL = 442  # clips of the composite
 CROP = 224  # side of the crops that FaceMesh is shown, px
-BATCH = 32  # crops that make an item of work, as many as frames are kept of a clip
+BATCH = 32  # crops of a task, as many as frames are kept of a clip
 
 
-def main(argv=None):
-    """Runs the command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.prepare", description=__doc__)
-    parser.add_argument("--clips", type=int, default=48, help=f"{FULL} measures what is estimated")
-    parser.add_argument("--num-frames", type=int, default=34, help="of a clip, mean; SMIC's is 34")
-    parser.add_argument("--frame-size", type=int, nargs=2, default=(320, 240), metavar="PX")
-    parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2], help="numbers of processes")
-    parser.add_argument("--repeats", type=int, default=3, help="the median of so many is printed")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
-    arguments = parser.parse_args(argv)
-    console.quiet_tensorflow()
-    return console.guarded(measure, arguments)
+@dataclasses.dataclass(frozen=True)
+class PrepareOptions(Output):
+    """What is rendered, and where the figures go."""
+
+    clips: int = option(48, f"{FULL} measures what is otherwise estimated by proportion", least=1)
+    num_frames: int = option(34, "of a clip, mean; SMIC's is 34", least=5)
+    frame_size: tuple[int, ...] = option((320, 240), "px", nargs=2, metavar="PX")
+    jobs: tuple[int, ...] = option((1, 2), "numbers of processes", nargs="+", metavar="N")
+    repeats: int = option(3, "the median of so many is shown", least=1)
+
+    def __post_init__(self):
+        cli.check(self)
+        if self.clips <= max(self.jobs):
+            raise OptionError(f"clips must be more than processes, got {self.clips}")
 
 
-def measure(arguments):
-    """Renders, measures and prints the table."""
-    from pipelines.databases import synthetic
+def measure(options):
+    """Renders a database and measures with each number of processes."""
+    from pipelines import databases, synthetic
     from pipelines.synthetic import plan
 
-    if arguments.clips <= max(arguments.jobs):
-        raise ValueError(f"--clips {arguments.clips}: needs more clips than processes")
     with tempfile.TemporaryDirectory() as folder:
-        per_subject = 12
         config = plan.SynthesisConfig(
-            num_subjects=max(1, -(-arguments.clips // per_subject)),
-            clips_per_class=per_subject // 3,
-            num_frames=arguments.num_frames,
-            frame_size=tuple(arguments.frame_size),
+            num_subjects=-(-options.clips // 12),
+            clips_per_class=4,
+            num_frames=options.num_frames,
+            frame_size=options.frame_size,
         )
         root = synthetic.ensure(pathlib.Path(folder, "database"), config)
-        clips = synthetic.read(root)[: arguments.clips]
-        report = [_figures(clips, jobs, arguments.repeats, folder) for jobs in arguments.jobs]
-    width, height = arguments.frame_size
+        clips = databases.load("synthetic").read(root, [])[: options.clips]
+        rows = {str(jobs): _row(clips, jobs, options, folder) for jobs in options.jobs}
+    width, height = options.frame_size
     frames = sum(len(clip.frames) for clip in clips)
-    print(f"{len(clips)} clips, {frames} frames of {width}x{height}, {FULL} clips by proportion")
-    heads = ["jobs", "prepare frames/s", "FaceMesh faces/s", "ratio", "start s"]
-    heads += [f"{FULL} clips s", "peak MiB"]
-    print("  ".join(heads))
-    for row in report:
-        print("  ".join(f"{row[head]:>{len(head)}.3g}" for head in heads))
-    if arguments.json:
-        pathlib.Path(arguments.json).write_text(json.dumps(report, indent=1) + "\n")
+    data = f"{len(clips)} clips, {frames} frames of {width}x{height}"
+    return report.Result(notes={"data": data, "first column": "processes"}, rows=rows)
 
 
-def _figures(clips, jobs, repeats, folder):
-    """A row of the table: medians over the repetitions, in which the two take turns."""
+def _row(clips, jobs, options, folder):
+    """Medians over the repetitions, in which the two take turns."""
     runs = []
-    for _ in range(repeats):
+    for _ in range(options.repeats):
         with peak_memory() as memory:
             prepared = prepare_rate(clips, jobs, pathlib.Path(folder, "prepared"))
         runs.append((*prepared, face_mesh_rate(clips, jobs), memory[0]))
@@ -79,7 +76,6 @@ def _figures(clips, jobs, repeats, folder):
     start = max(starts)  # the first repetition's: the others find FaceMesh loaded
     frames = sum(len(clip.frames) for clip in clips) / len(clips)
     return {
-        "jobs": jobs,
         "prepare frames/s": rate,
         "FaceMesh faces/s": bare,
         "ratio": rate / bare,
@@ -90,16 +86,15 @@ def _figures(clips, jobs, repeats, folder):
 
 
 def prepare_rate(clips, jobs, out):
-    """Frames read, aligned and written a second, and seconds until every process is at work."""
-    from pipelines import parallel, prepare
-    from pipelines.prepared import records
+    """Frames read, aligned and written a second, and seconds until every process has a result."""
+    from pipelines import parallel
+    from pipelines.options import PreparationOptions
+    from pipelines.prepared import preparing, records
 
     out.mkdir(exist_ok=True)
-    writer = records.Writer(out)
-    config = prepare.PrepareConfig(jobs=jobs)
-    start = time.perf_counter()
-    ends = []
-    for record in parallel.run(prepare._prepare_clip, clips, config, jobs):
+    prepare_clip = functools.partial(preparing.prepare_clip, preparation=PreparationOptions())
+    writer, ends, start = records.Writer(out), [], time.perf_counter()
+    for _, record in parallel.run(prepare_clip, clips, jobs, ordered=True):
         writer.write(record)
         ends.append(time.perf_counter())
     writer.close()
@@ -114,11 +109,12 @@ def face_mesh_rate(clips, jobs):
 
     paths = [path for clip in clips for path in clip.frames]
     batches = [paths[i : i + BATCH] for i in range(0, len(paths), BATCH)]
-    counts, seconds = zip(*parallel.run(find_faces, batches, None, jobs))
+    results = [result for _, result in parallel.run(find_faces, batches, jobs)]
+    counts, seconds = zip(*results)
     return jobs * sum(counts) / sum(seconds)
 
 
-def find_faces(paths, _=None):
+def find_faces(paths):
     """Number of frames, and seconds that FaceMesh took on the crops of their faces."""
     import cv2
     import numpy as np
@@ -129,8 +125,7 @@ def find_faces(paths, _=None):
     scale = CROP / (1.8 * np.ptp(points, axis=0).max())  # room around the face, as it wants
     matrix = np.column_stack([scale * np.eye(2), CROP / 2 - scale * points.mean(0)])
     crops = [cv2.warpAffine(frames.read_frame(path), matrix, (CROP, CROP)) for path in paths]
-    face_mesh = landmarks._face_mesh()
-    start = time.perf_counter()
+    face_mesh, start = landmarks.face_mesh(), time.perf_counter()
     for crop in crops:
         face_mesh.process(crop)
     return len(crops), time.perf_counter() - start
@@ -138,7 +133,7 @@ def find_faces(paths, _=None):
 
 @contextlib.contextmanager
 def peak_memory(every=0.2):
-    """Watches the memory of this process and its children: a list of one number, bytes.
+    """Watches the memory of this process and its children (Linux): a list of one number, bytes.
 
     Pages that processes share are counted once.
     """
@@ -176,5 +171,6 @@ def _memory(pid):
     return 0
 
 
+main = functools.partial(report.command, measure, PrepareOptions, __spec__.name, __doc__)
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,13 +1,14 @@
-"""The figures of the benchmarks: ratios with both sides, a table of them, and a JSON file."""
+"""What a benchmark found: ratios with both sides, rows of numbers, notes; printed and as JSON."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import pathlib
 
 import numpy as np
+
+from pipelines import cli
 
 _COMPARE = {">=": lambda a, b: a >= b, "<=": lambda a, b: a <= b}
 
@@ -51,72 +52,99 @@ def figure(name, values, against, bases, unit, aim=""):
     """
     values, bases = np.asarray(values, float), np.asarray(bases, float)
     ratios = values / bases
-    return Figure(
-        name,
-        against,
-        unit,
-        float(np.median(values)),
-        float(np.median(bases)),
-        float(np.median(ratios)),
-        (float(ratios.min()), float(ratios.max())),
-        len(ratios),
-        aim,
-    )
+    medians = [float(np.median(numbers)) for numbers in (values, bases, ratios)]
+    spread = (float(ratios.min()), float(ratios.max()))
+    return Figure(name, against, unit, *medians, spread, len(ratios), aim)
 
 
-def finish(config, figures, notes):
-    """Prints the figures of a benchmark, with what else is to know, and writes its JSON file."""
-    if figures:
-        print(table(figures))
-    for name, note in notes.items():
-        print(f"{name}: {note}")
-    if config.json:
-        write_json(config.json, record(figures, notes, config.quick))
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a benchmark found.
+
+    Attributes:
+        figures: list of `Figure`.
+        notes: name -> what else is to know.
+        rows: name -> dict of column -> number, for what is no ratio.
+        failed: what makes the command fail after all is printed, in one line.
+    """
+
+    figures: list = dataclasses.field(default_factory=list)
+    notes: dict = dataclasses.field(default_factory=dict)
+    rows: dict = dataclasses.field(default_factory=dict)
+    failed: str = ""
+
+    def to_json(self):
+        """What JSON keeps of it."""
+        figures = [{**dataclasses.asdict(row), "met": row.met} for row in self.figures]
+        return {"figures": figures, "notes": self.notes, "rows": self.rows}
 
 
-def record(figures, notes, quick):
-    """What JSON keeps of a benchmark."""
-    rows = [{**dataclasses.asdict(row), "met": row.met} for row in figures]
-    return {"quick": quick, "figures": rows, "notes": notes}
-
-
-def table(figures):
-    """The figures as a Markdown table.
+def command(measure, options_class, name, description, argv=None, epilog=""):
+    """Runs a benchmark as a command; returns its exit code.
 
     Args:
-        figures: list of `Figure`, or of the dicts that `record` made of them.
+        measure: function of a record of options that returns a `Result`.
+        options_class: record with `json` and `quick`, its own or those of a record in it.
     """
-    rows = [("measured", "", "beside", "", "unit", "ratio", "lowest-highest", "aim")]
-    for row in figures:
-        row = Figure(**{k: v for k, v in row.items() if k != "met"}) if _is_dict(row) else row
-        low, high = row.spread
-        met = {None: "", True: " met", False: " MISSED"}[row.met]
-        rows.append(
-            (
-                row.name,
-                f"{row.value:.4g}",
-                row.against,
-                f"{row.base:.4g}",
-                row.unit,
-                f"{row.ratio:.3g}",
-                f"{low:.3g}-{high:.3g}",
-                row.aim + met,
-            )
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths)) + " |" for row in rows]
+    prog = f"python -m {name}"
+    options, debug = cli.parse(options_class, argv, prog, description, epilog)
+    return cli.run(_run, measure, options, debug=debug)
+
+
+def _run(measure, options):
+    result = measure(options)
+    print(markdown(result.to_json()))
+    path = cli.value_of(options, "json")
+    if path:
+        write_json(path, {"quick": cli.value_of(options, "quick"), **result.to_json()})
+    if result.failed:
+        raise ChildProcessError(result.failed)
+
+
+def markdown(found):
+    """What `Result.to_json` made, as Markdown tables and a list of notes."""
+    parts = []
+    if found["figures"]:
+        parts.append(table([_cells(Figure(**_without(row, "met"))) for row in found["figures"]]))
+    if found["rows"]:
+        rows = [{"": name, **row} for name, row in found["rows"].items()]
+        parts.append(table([{k: _text(v) for k, v in row.items()} for row in rows]))
+    parts.append("\n".join(f"- {name}: {note}" for name, note in found["notes"].items()))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _cells(row):
+    low, high = row.spread
+    return {
+        "measured": row.name,
+        " ": f"{row.value:.4g}",
+        "beside": row.against,
+        "  ": f"{row.base:.4g}",
+        "unit": row.unit,
+        "ratio": f"{row.ratio:.3g}",
+        "lowest-highest": f"{low:.3g}-{high:.3g}",
+        "aim": row.aim + {None: "", True: " met", False: " MISSED"}[row.met],
+    }
+
+
+def _without(row, name):
+    return {key: value for key, value in row.items() if key != name}
+
+
+def _text(value):
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def table(rows):
+    """A Markdown table of dicts of text with equal keys."""
+    lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines)]
+    text = ["| " + " | ".join(c.ljust(w) for c, w in zip(row, widths)) + " |" for row in lines]
     rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
-
-
-def _is_dict(row):
-    return isinstance(row, dict)
+    return "\n".join([text[0], rule, *text[1:]])
 
 
 def write_json(path, content):
-    """Writes a JSON file that is there whole or not at all."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n")
-    os.replace(partial, path)
+    """Writes a JSON file, and its folder."""
+    pathlib.Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pathlib.Path(path).write_text(json.dumps(content, indent=1) + "\n")

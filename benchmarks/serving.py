@@ -1,13 +1,13 @@
 """Load on a server: many clients at once, a version swapped under them, no call failed.
 
-Without --address, the model is served by `python -m me_keras.serving.local` in a process of its
-own, and half-way through version 2 appears beside version 1. The clients are threads of one
-process on the same cores: its work is in the figures, and JSON's and Python's more than gRPC's.
+Without --address, the model is served by `python -m me_keras.serve` in a process of its own, and
+half-way through version 2 appears beside version 1. The clients are threads of one process on the
+same cores: its work is in the figures, and JSON's and Python's more than gRPC's.
 """
 
 import contextlib
 import dataclasses
-import json
+import functools
 import os
 import pathlib
 import shutil
@@ -21,7 +21,8 @@ from typing import Optional
 
 import numpy as np
 
-from me_keras import console
+from benchmarks import report, setting
+from benchmarks.measure import BenchOptions, Output, python
 from me_keras.serving import ServingError, connect
 from pipelines import cli
 from pipelines.cli import option
@@ -40,93 +41,69 @@ SIGNATURES = ("serving_bytes", "serving_uint8", "serving_default")
 
 
 @dataclasses.dataclass(frozen=True)
-class ServingConfig:
-    """Options of `python -m benchmarks.serving`."""
+class ServingOptions(Output):
+    """Which server, how much load, and where the figures go."""
 
-    address: Optional[str] = option(
-        None, "a server that runs (default: the embedded one)", metavar="URL"
-    )
+    address: Optional[str] = option(None, "a server that runs (default: our own)", metavar="URL")
     model: Optional[str] = option(
         None,
         "folder of an export to serve, copied first (default: FRL-DGT of random weights, 128 px)",
         metavar="DIR",
     )
-    name: str = option("frl_dgt", "the model's name at --address", metavar="NAME")
+    name: str = option("frl_dgt", "the model's name at --address")
     transports: tuple[str, ...] = option(
         ("grpc", "rest"), "what the clients speak", ("grpc", "rest"), nargs="+"
     )
-    clients: int = option(8, "clients at once", metavar="N")
-    seconds: float = option(120.0, "length of the load on each transport", metavar="S")
+    clients: int = option(8, "clients at once", metavar="N", least=1)
+    seconds: float = option(120.0, "length of the load on each transport", within="(0, inf)")
     signature: str = option("serving_bytes", "what is asked", SIGNATURES)
-    batch: int = option(1, "pairs in a request", metavar="N")
+    batch: int = option(1, "pairs in a request", metavar="N", least=1)
     swap: bool = option(True, "put version 2 beside version 1 half-way, where we serve")
-    quick: bool = option(False, "ten seconds, a small model: shows that it works, not how fast")
-    out: Optional[str] = option(None, "write the figures there as JSON", metavar="FILE")
 
     def __post_init__(self):
-        for name in ("clients", "seconds", "batch"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        if self.quick:
-            object.__setattr__(self, "seconds", min(self.seconds, 10.0))
+        cli.check(self)
 
 
-def main(argv=None):
-    """Runs the command; returns its exit code."""
-    config = cli.parse(ServingConfig, argv, "python -m benchmarks.serving", __doc__, EXAMPLES)
-    console.quiet_tensorflow()
-    figures = []
-    code = console.guarded(run, config, figures)
-    return code or int(any(figure["errors"] for figure in figures))
-
-
-def run(config, figures):
-    """Measures each transport, prints its line, and appends its figures to `figures`."""
+def measure(options):
+    """Measures each transport."""
+    rows, failed = {}, ""
     with tempfile.TemporaryDirectory() as folder:
-        for transport in [config.address] if config.address else config.transports:
-            found = _measure(config, transport, pathlib.Path(folder))
-            figures.append(found)
-            print(line(found), flush=True)
-    if config.out:
-        pathlib.Path(config.out).write_text(json.dumps(figures, indent=1) + "\n")
+        for transport in [options.address] if options.address else options.transports:
+            row, errors = _measure(options, transport, pathlib.Path(folder))
+            rows[transport] = row
+            failed = f"{len(errors)} calls failed, the first: {errors[0]}" if errors else failed
+    notes = {
+        "load": f"{options.clients} clients on {os.cpu_count()} cores, {options.signature}, "
+        f"{options.batch} pairs a request, retries off",
+        "swap": "version 2 served after half the time" if options.swap else "none",
+    }
+    return report.Result(notes=notes, rows=rows, failed=failed)
 
 
-def _measure(config, transport, folder):
-    """Figures of one transport; `transport` is an address where the server is not ours."""
-    if config.address:
-        return load(config, config.address, config.name)
+def _measure(options, transport, folder):
+    if options.address:
+        return load(options, options.address, options.name)
     base = folder / transport / "frl_dgt"
-    place_model(config, base)
-    with embedded(base, folder / f"{transport}.log") as addresses:
-        swap = (lambda: put_second(base)) if config.swap else None
-        return load(config, addresses[transport], base.name, swap)
+    place_model(options, base)
+    with server(base, folder / f"{transport}.log") as addresses:
+        swap = (lambda: put_second(base)) if options.swap else None
+        return load(options, addresses[transport], base.name, swap)
 
 
-def line(figures):
-    """The figures for a person."""
-    swapped = ", version 2 served after" if figures["swapped"] else ""
-    first = f" (the first: {figures['first_error']})" if figures["errors"] else ""
-    return (
-        f"{figures['transport']}: {figures['clients']} clients, {figures['seconds']:.0f} s, "
-        f"{figures['requests']} requests, {figures['errors']} errors{first}, "
-        f"{figures['requests_per_second']:.0f} requests/s, "
-        f"p50 {figures['p50_ms']:.1f} ms, p99 {figures['p99_ms']:.1f} ms{swapped}"
-    )
-
-
-def load(config, address, name, swap=None):
-    """Keeps the server at `address` busy for `config.seconds`.
+def load(options, address, name, swap=None):
+    """Keeps the server at `address` busy for `options.seconds`.
 
     Args:
         swap: function that makes the server take over another version, called half-way.
     Returns:
-        dict of figures; times are of calls as a client sees them, retries off.
+        tuple of a dict of figures, times as a client sees them; and the errors, as texts.
     Raises:
-        ServingError: the server does not answer a first request.
+        ServingError: the server does not reply to a first request.
     """
+    half = (min(options.seconds, 10.0) if options.quick else options.seconds) / 2
     with connect(address, name, timeout=60.0, retries=0) as client:
-        inputs = request(config, client.metadata()["signatures"])
-        client.predict(inputs, config.signature)
+        inputs = request(options, client.metadata()["signatures"])
+        client.predict(inputs, options.signature)
         version = client.metadata()["version"]
         stop, times, errors = threading.Event(), [], []
 
@@ -134,45 +111,37 @@ def load(config, address, name, swap=None):
             while not stop.is_set():
                 start = time.perf_counter()
                 try:
-                    client.predict(inputs, config.signature)
+                    client.predict(inputs, options.signature)
                 except ServingError as error:
                     errors.append(str(error))
                 times.append(time.perf_counter() - start)
 
-        threads = [threading.Thread(target=ask) for _ in range(config.clients)]
+        threads = [threading.Thread(target=ask) for _ in range(options.clients)]
         start = time.perf_counter()
         for thread in threads:
             thread.start()
         try:
-            time.sleep(config.seconds / 2)
-            if swap is not None:
+            time.sleep(half)
+            if swap:
                 swap()
-            time.sleep(config.seconds / 2)
-            if swap is not None:
+            time.sleep(half)
+            if swap:
                 _wait_for_other_version(client, version)
         finally:
             stop.set()
             for thread in threads:
                 thread.join()
         seconds = time.perf_counter() - start
-    milliseconds = 1e3 * np.array(times)
+    p50, p99, longest = 1e3 * np.percentile(times, [50, 99, 100])
     return {
-        "transport": address.partition(":")[0],
-        "signature": config.signature,
-        "batch": config.batch,
-        "clients": config.clients,
         "seconds": seconds,
         "requests": len(times),
         "errors": len(errors),
-        "first_error": errors[0] if errors else None,
-        "requests_per_second": len(times) / seconds,
-        "p50_ms": float(np.percentile(milliseconds, 50)),
-        "p99_ms": float(np.percentile(milliseconds, 99)),
-        "max_ms": float(milliseconds.max()),
-        "swapped": swap is not None,
-        "cores": os.cpu_count(),
-        "quick": config.quick,
-    }
+        "requests/s": len(times) / seconds,
+        "p50 ms": float(p50),
+        "p99 ms": float(p99),
+        "longest ms": float(longest),
+    }, errors
 
 
 def _wait_for_other_version(client, version):
@@ -183,48 +152,40 @@ def _wait_for_other_version(client, version):
         time.sleep(0.2)
 
 
-def request(config, signatures):
-    """Inputs of `config.batch` pairs of noise, of the size that the server's model takes."""
+def request(options, signatures):
+    """Inputs of `options.batch` pairs of noise, of the size that the server's model takes."""
     size = signatures["serving_default"]["inputs"]["onset"]["shape"][1]
     rng = np.random.default_rng(0)
-    pairs = rng.integers(0, 256, (2, config.batch, size, size, 1), np.uint8)
-    if config.signature == "serving_bytes":
+    pairs = rng.integers(0, 256, (2, options.batch, size, size, 1), np.uint8)
+    if options.signature == "serving_bytes":
         import cv2
 
         coded = [[cv2.imencode(".png", image)[1].tobytes() for image in part] for part in pairs]
         return {"onset_bytes": coded[0], "apex_bytes": coded[1]}
-    if config.signature == "serving_default":
+    if options.signature == "serving_default":
         pairs = pairs.astype(np.float32) / 255
     return {"onset": pairs[0], "apex": pairs[1]}
 
 
-def place_model(config, base):
-    """Version 1 under `base`: a copy of `config.model`, or a model of random weights.
-
-    Raises:
-        DataError: there is no version in `config.model`.
-    """
+def place_model(options, base):
+    """Version 1 under `base`: a copy of `options.model`, or a model of random weights."""
     from me_keras.exporting.versions import newest_version
 
     base.mkdir(parents=True)
-    if config.model:
-        shutil.copytree(newest_version(config.model), base / "1")
+    if options.model:
+        shutil.copytree(newest_version(options.model), base / "1")
         return
     # In a process of its own: its memory and threads are gone before anything is measured.
-    code = f"from benchmarks import serving; serving.write_fresh({str(base)!r}, {config.quick})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    if done.returncode:
-        raise DataError(f"no model could be made: {done.stderr.strip().splitlines()[-1]}")
+    code = f"from benchmarks import serving; serving.write_fresh({str(base)!r}, {options.quick})"
+    python(["-c", code])
 
 
 def write_fresh(base, quick):
     """Writes an export of the default model at random weights as version 1, and its warm-up."""
-    console.quiet_tensorflow()
-    from benchmarks import measure, setting
     from me_keras.exporting import signatures, versions, warmup
     from pipelines.schema import CLASSES, MIRRORED_REGIONS
 
-    model = setting.predictor(setting.loso_config(measure.BenchConfig(quick=quick)))
+    model = setting.predictor(setting.options_of(BenchOptions(quick=quick)))
     answers = signatures.Answers(model, CLASSES, setting.boxes(), MIRRORED_REGIONS)
     with versions.new_version(base, 1) as (folder, _):
         signatures.save(answers, folder)
@@ -240,13 +201,13 @@ def put_second(base):
 
 
 @contextlib.contextmanager
-def embedded(base, log):
-    """Runs the embedded server on free ports; gives transport -> address.
+def server(base, log):
+    """Runs `python -m me_keras.serve` on free ports; gives transport -> address.
 
     Raises:
         DataError: it does not start.
     """
-    command = [sys.executable, "-m", "me_keras.serving.local", "--model", str(base)]
+    command = [sys.executable, "-m", "me_keras.serve", "--model", str(base)]
     command += ["--rest-port", "0", "--grpc-port", "0"]
     with open(log, "w") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
@@ -254,19 +215,21 @@ def embedded(base, log):
     too_late.start()
     try:
         lines = [process.stdout.readline().split() for _ in range(3)]
-        too_late.cancel()
         if not all(lines):
-            said = pathlib.Path(log).read_text().strip().splitlines() or ["nothing"]
-            raise DataError(f"the embedded server did not start: {said[-1]}")
+            last = pathlib.Path(log).read_text().strip().splitlines()[-1:] or ["no message"]
+            raise DataError(f"the server did not start: {last[0]}")
+        too_late.cancel()
         yield {"rest": lines[1][1].partition("/v1/")[0], "grpc": lines[2][1]}
         process.send_signal(signal.SIGTERM)
         process.wait(60)
     finally:
         too_late.cancel()
         process.kill()
-        process.wait()
-        process.stdout.close()
+        process.communicate()
 
 
+main = functools.partial(
+    report.command, measure, ServingOptions, __spec__.name, __doc__, epilog=EXAMPLES
+)
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,93 +1,148 @@
-"""FRL-DGT in PyTorch: displacement, region crops, three fusions, head."""
+"""FRL-DGT in PyTorch: displacement generator, region crops, three fusions, head."""
 
 import torch
 from torch import nn
+from torch.nn import functional
 
-from benchmarks.torch_peer.displacement import DisplacementGenerator
-from benchmarks.torch_peer.filters import double_size
-from benchmarks.torch_peer.fusion import FusionTransformer, patches, region_crops
-from benchmarks.torch_peer.motion import dense_warp, optical_strain
+from benchmarks.torch_peer.layers import (
+    FusionTransformer,
+    LucasKanade,
+    box_mean,
+    dense_warp,
+    double_size,
+    half_size,
+    optical_strain,
+    patches,
+    region_crops,
+)
 
-STATISTICS = 2  # mean and mean magnitude of each channel
+INPUTS = 44  # channels the U-Net sees: 2 frames x 4 x 4 pixels, and 3 maps x 2 x 2
+FIXED = {  # what the peer has no other way of
+    "fusion_order": "before",
+    "stochastic_depth": 0.0,
+    "local_fusion": True,
+    "global_fusion": True,
+    "face_fusion": True,
+}
+
+
+class DisplacementGenerator(nn.Module):
+    """As `me_keras.layers.DisplacementGenerator`, on frames of `image_size` pixels.
+
+    Returns the displacement at half resolution `(b, 2, h/2, w/2)`, in pixels of the full one, and
+    features `(b, filters[0], h/4, w/4)`.
+    """
+
+    def __init__(self, image_size, filters, max_displacement):
+        super().__init__()
+        self.max_displacement = max_displacement
+        self.half_size = half_size(image_size)
+        self.local_mean = box_mean(image_size // 2, 7)
+        self.lucas_kanade = LucasKanade(image_size // 2)
+        self.mean = box_mean(image_size // 4, 3)
+        self.reduce = nn.ModuleList(
+            nn.Conv2d(a, b, 3, stride=2, padding=0) if i else nn.Conv2d(a, b, 3, padding=1)
+            for i, (a, b) in enumerate(zip((INPUTS, *filters), filters))
+        )
+        self.encode = nn.ModuleList(nn.Conv2d(n, n, 3, padding=1) for n in filters)
+        upwards = list(zip(filters[:0:-1], filters[-2::-1]))
+        self.project = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in upwards)
+        self.decode = nn.ModuleList(nn.Conv2d(b, b, 3, padding=1) for _, b in upwards)
+        self.head = nn.Conv2d(filters[0], 8, 3, padding=1)
+
+    def forward(self, onset, apex):
+        with torch.no_grad():  # the start has no weights
+            first, seen = self._start(onset, apex)
+        x = seen.contiguous(memory_format=torch.channels_last)
+        skips = []
+        for level, (reduce, encode) in enumerate(zip(self.reduce, self.encode)):
+            if level:
+                x = functional.pad(x, (0, 1, 0, 1))  # where TensorFlow's "same" pads
+            x = functional.relu(encode(functional.relu(reduce(x))))
+            skips.append(x)
+        for project, decode, skip in zip(self.project, self.decode, skips[-2::-1]):
+            x = functional.interpolate(project(x), scale_factor=2, mode="nearest")
+            x = functional.relu(decode(x + skip))
+        correction = functional.pixel_shuffle(self.head(x).float(), 2)  # (b, 2, h/2, w/2)
+        half = torch.tanh((first + correction) / self.max_displacement)
+        return self.max_displacement * half, x
+
+    def _start(self, onset, apex):
+        pair = torch.cat([onset, apex], dim=1)  # (b, 2, h, w)
+        means = self.half_size(pair)
+        means = means - self.local_mean(means)
+        means = means * torch.rsqrt(self.local_mean(means**2) + 1e-4)
+        first, left = self.lucas_kanade(means[:, :1], means[:, 1:])
+        first = 2.0 * first  # pixels of full resolution
+        fine = functional.pixel_unshuffle(pair, 4)  # (b, 32, h/4, w/4)
+        fine = fine - self.mean(fine.mean(dim=1, keepdim=True))
+        power = (fine**2).mean(dim=1, keepdim=True)
+        fine = fine * torch.rsqrt(self.mean(power) + 1e-4)
+        coarse = functional.pixel_unshuffle(torch.cat([first, left], dim=1), 2)
+        return first, torch.cat([fine, coarse], dim=1)  # (b, 44, h/4, w/4)
 
 
 class FrlDgt(nn.Module):
     """As `me_keras.models.frl_dgt`, of the same sizes.
 
     Args:
-        config: a `ModelConfig` with presets filled in.
+        options: `ModelOptions` with presets filled in.
         image_size, num_classes, num_regions: ints.
         detach_motion: bool; keeps the recognition's gradient out of the generator.
     Call arguments:
         onset, apex: `(b, 1, S, S)` float in [0, 1]; regions: `(b, r, 4)`.
     Returns:
         logits `(b, k)` and the displacement at half resolution `(b, 2, S/2, S/2)`.
+    Raises:
+        ValueError: options the peer does not have.
     """
 
-    def __init__(self, config, image_size, num_classes, num_regions=9, detach_motion=False):
+    def __init__(self, options, image_size, num_classes, num_regions=9, detach_motion=False):
         super().__init__()
-        self.crop_size, self.patch_size = config.crop_size, config.patch_size
+        for name, value in FIXED.items():
+            if getattr(options, name) != value or not options.readout:
+                raise ValueError(f"the PyTorch peer knows {name} {value} only, and a readout")
+        self.crop_size, self.patch_size = options.crop_size, options.patch_size
         self.detach_motion = detach_motion
-        self.generator = DisplacementGenerator(image_size, config.filters, config.max_displacement)
+        self.generator = DisplacementGenerator(
+            image_size, options.filters, options.max_displacement
+        )
         self.double_size = double_size(image_size // 2)
-        channels = (2, 1, 1, config.filters[0])  # displacement, strain, magnitude, features
-        area = config.patch_size**2
-        inside = (config.crop_size // config.patch_size) ** 2
-        summary = [STATISTICS * c for c in channels]
-        self.local_fusion = self.global_fusion = self.face_fusion = None
-        if config.local_fusion:
-            sources = [area * c for c in channels]
-            self.local_fusion = FusionTransformer(sources, (num_regions,), inside, config)
-            summary = [config.width, *summary]
-        if config.global_fusion:
-            self.global_fusion = FusionTransformer(summary, (), num_regions, config)
-            summary = [config.width]
-        regional = sum(summary)
+        channels = (2, 1, 1, options.filters[0])  # displacement, strain, magnitude, features
+        dim, places = options.hidden_dim, (options.crop_size // options.patch_size) ** 2
+        inside = [options.patch_size**2 * c for c in channels]
+        self.local_fusion = FusionTransformer(inside, (num_regions,), places, options)
+        summary = [dim, *(2 * c for c in channels)]
+        self.global_fusion = FusionTransformer(summary, (), num_regions, options)
         sizes = [image_size // 2] * 3 + [image_size // 4]
         self.face_patches = [_face_patch(size) for size in sizes]
-        tokens = {"regions": (num_regions, regional)}
-        if config.face_fusion:
-            positions = (sizes[0] // self.face_patches[0]) ** 2
-            sources = [p * p * c for p, c in zip(self.face_patches, channels)]
-            self.face_fusion = FusionTransformer([*sources, regional], (), positions, config)
-            tokens["face"] = (positions, config.width)
-        width = config.readout
-        self.read = nn.ModuleDict(
-            {name: nn.Linear(c, width) for name, (_, c) in tokens.items()} if width else {}
-        )
-        entries = sum(count * width if width else c for count, c in tokens.values())
-        self.head_dropout = nn.Dropout(config.head_dropout)
-        self.logits = nn.Linear(entries, num_classes)
+        positions = (sizes[0] // self.face_patches[0]) ** 2
+        face = [size**2 * c for size, c in zip(self.face_patches, channels)]
+        self.face_fusion = FusionTransformer([*face, dim], (), positions, options)
+        self.read_regions = nn.Linear(dim, options.readout)
+        self.read_face = nn.Linear(dim, options.readout)
+        self.head_dropout = nn.Dropout(options.head_dropout)
+        self.logits = nn.Linear((num_regions + positions) * options.readout, num_classes)
 
     def forward(self, onset, apex, regions):
-        half, features = self.generator(onset, apex)
-        motion, seen = (
-            (half.detach(), features.detach()) if self.detach_motion else (half, features)
-        )
+        half, seen = self.generator(onset, apex)
+        motion = half.detach() if self.detach_motion else half
+        seen = seen.detach() if self.detach_motion else seen
         magnitude = torch.sqrt((motion**2).sum(dim=1, keepdim=True) + 1e-6)
         maps = [motion, optical_strain(motion, 2.0), magnitude, seen.float()]
-        summary = self._regions(maps, regions)  # (b, r, n)
-        tokens = {"regions": summary}
-        if self.face_fusion:
-            sources = [patches(m, size) for m, size in zip(maps, self.face_patches)]
-            regional = summary.mean(dim=1, keepdim=True).expand(-1, sources[0].shape[1], -1)
-            tokens["face"] = self.face_fusion([*sources, regional])  # (b, l, width)
-        read = [self._read(name, values) for name, values in tokens.items()]
-        return self.logits(self.head_dropout(torch.cat(read, dim=-1))).float(), half
+        regional = self._regions(maps, regions)  # (b, r, hidden_dim)
+        face = [patches(m, size) for m, size in zip(maps, self.face_patches)]
+        face.append(regional.mean(dim=1, keepdim=True).expand(-1, face[0].shape[1], -1))
+        read = [self.read_regions(regional), self.read_face(self.face_fusion(face))]
+        read = torch.cat([part.flatten(1) for part in read], dim=-1)
+        return self.logits(self.head_dropout(read)).float(), half
 
     def _regions(self, maps, regions):
-        """What is known of each region: `(b, r, n)`."""
         # maps of one resolution are cropped together
         crops = region_crops(torch.cat(maps[:3], dim=1), regions, self.crop_size)
         crops = [*crops.split((2, 1, 1), dim=1), region_crops(maps[3], regions, self.crop_size)]
-        summary = [_statistics(crop) for crop in crops]  # (b, r, 2 c) each
-        if self.local_fusion:
-            inside = self.local_fusion([patches(crop, self.patch_size) for crop in crops])
-            summary = [inside.mean(dim=-2), *summary]
-        return self.global_fusion(summary) if self.global_fusion else torch.cat(summary, dim=-1)
-
-    def _read(self, name, tokens):
-        return self.read[name](tokens).flatten(1) if self.read else tokens.mean(dim=1)
+        inside = self.local_fusion([patches(crop, self.patch_size) for crop in crops])
+        return self.global_fusion([inside.mean(dim=-2), *map(_statistics, crops)])
 
     def rebuild(self, apex, half):
         """The displacement `(b, 2, S, S)` px, and the apex warped back by it `(b, 1, S, S)`."""

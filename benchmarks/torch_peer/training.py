@@ -7,8 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.torch_peer.filters import box_mean, half_size, spatial_gradient
-from benchmarks.torch_peer.motion import dense_warp
+from benchmarks.torch_peer.layers import box_mean, dense_warp, half_size, spatial_gradient
 
 BORDER = 3  # samples at the image border that are not compared
 
@@ -18,7 +17,7 @@ class Training:
 
     Args:
         model: `FrlDgt`.
-        config: `TrainingConfig` with presets filled in.
+        options: `TrainingOptions` with presets filled in.
         steps: int, length of the learning-rate schedule.
         compiled: bool; the loss, and with it the model, goes through `torch.compile`.
         bfloat16: bool; convolutions and products in bfloat16.
@@ -26,25 +25,27 @@ class Training:
         ValueError: for losses the peer does not have.
     """
 
-    def __init__(self, model, config, steps, compiled=False, bfloat16=False):
-        if config.reconstruction != "photometric" or config.dgm == "frozen":
+    def __init__(self, model, options, steps, compiled=False, bfloat16=False):
+        if options.reconstruction != "photometric" or options.dgm == "frozen":
             raise ValueError(
                 "the PyTorch peer knows --reconstruction photometric and --dgm joint or two-stage"
             )
         self.model = model.to(memory_format=torch.channels_last)
-        self.config = config
-        self.bfloat16 = bfloat16
-        self.self_supervision = SelfSupervision(2 * model.double_size.columns.shape[0], config.edge)
+        self.options, self.bfloat16 = options, bfloat16
+        size = 2 * model.double_size.columns.shape[0]
+        self.self_supervision = SelfSupervision(size, options.edge)
         self._loss = torch.compile(self.loss, dynamic=False) if compiled else self.loss
         self.parameters = list(model.parameters())
-        kernels = [p for name, p in model.named_parameters() if _decays(name, p)]
-        others = [p for name, p in model.named_parameters() if not _decays(name, p)]
+        kernels, others = [], []  # only kernels decay: no biases, norms and positions
+        for name, parameter in model.named_parameters():
+            decays = name.endswith("weight") and parameter.ndim > 1
+            (kernels if decays else others).append(parameter)
         self.optimizer = torch.optim.AdamW(
             [
-                {"params": kernels, "weight_decay": config.weight_decay},
+                {"params": kernels, "weight_decay": options.weight_decay},
                 {"params": others, "weight_decay": 0.0},
             ],
-            lr=config.learning_rate,
+            lr=options.learning_rate,
             eps=1e-7,
             fused=True,
         )
@@ -54,15 +55,14 @@ class Training:
 
     def loss(self, batch):
         """Mean loss of a batch: cross-entropy, and the generator's self-supervision."""
-        config = self.config
+        options = self.options
         with precision(self.bfloat16):
             logits, half = self.model(batch["onset"], batch["apex"], batch["regions"])
-        entropy = functional.cross_entropy(
-            logits, batch["label"], label_smoothing=config.label_smoothing
-        )
+        smoothing = options.label_smoothing
+        entropy = functional.cross_entropy(logits, batch["label"], label_smoothing=smoothing)
         reconstruction, smooth = self.self_supervision(batch["onset"], batch["apex"], half)
-        taught = reconstruction.mean() + config.smoothness * smooth.mean()
-        return entropy + config.dgm_weight * taught
+        own = reconstruction.mean() + options.smoothness * smooth.mean()
+        return entropy + options.dgm_weight * own
 
     def step(self, batch):
         """One step; returns the loss as a tensor."""
@@ -73,7 +73,7 @@ class Training:
         self.optimizer.step()
         self.schedule.step()
         self.steps += 1
-        keep = min(self.config.weight_average, self.steps / (self.steps + 10.0))
+        keep = min(self.options.weight_average, self.steps / (self.steps + 10.0))
         with torch.no_grad():
             torch._foreach_lerp_(self.average, self.parameters, 1.0 - keep)
         return loss.detach()
@@ -87,11 +87,6 @@ class Training:
 def precision(bfloat16):
     """The context in which a model runs: bfloat16 where it pays, or float32 throughout."""
     return torch.autocast("cpu", torch.bfloat16) if bfloat16 else contextlib.nullcontext()
-
-
-def _decays(name, parameter):
-    """Kernels only: no biases, norms and positions."""
-    return name.endswith("weight") and parameter.ndim > 1
 
 
 def _warmup_cosine(steps):

@@ -29,39 +29,30 @@ def _pairs(peer, model):
     """Each parameter of the peer with the array it shall hold."""
     yield from _generator(peer.generator, model.get_layer("displacement_generator"))
     for name in ("local_fusion", "global_fusion", "face_fusion"):
-        if getattr(peer, name):
-            yield from _fusion(getattr(peer, name), model.get_layer(name))
-    for name, read in peer.read.items():
-        yield from _linear(read, model.get_layer(f"read_{name}"))
-    yield from _linear(peer.logits, model.get_layer("logits"))
+        yield from _fusion(getattr(peer, name), model.get_layer(name))
+    for name in ("read_regions", "read_face", "logits"):
+        yield from _linear(getattr(peer, name), model.get_layer(name))
 
 
 def _generator(peer, layer):
+    # space to depth: (row, column, channel) there, (channel, row, column) here
+    order = np.arange(8).reshape(2, 2, 2).transpose(2, 0, 1).ravel()
+    # two grey frames, the first displacement, what it left
+    inputs = np.concatenate([np.arange(32), 32 + order, np.arange(40, 44)])
     for name in ("reduce", "encode", "project", "decode"):
         for index, (conv, source) in enumerate(zip(getattr(peer, name), getattr(layer, name))):
             kernel = source.kernel.numpy()  # (kh, kw, in, out)
             if name == "reduce" and not index:
-                kernel = kernel[:, :, _evidence_order()]
+                kernel = kernel[:, :, inputs]
             yield conv.weight, kernel.transpose(3, 2, 0, 1)
             yield conv.bias, source.bias.numpy()
-    # depth to space: (row, column, channel) there, (channel, row, column) here
-    order = np.arange(8).reshape(2, 2, 2).transpose(2, 0, 1).ravel()
     yield peer.head.weight, layer.head.kernel.numpy()[..., order].transpose(3, 2, 0, 1)
     yield peer.head.bias, layer.head.bias.numpy()[order]
-
-
-def _evidence_order():
-    """Where each channel that `pixel_unshuffle` makes lies in `space_to_depth`'s order."""
-    frames, left = np.arange(32), np.arange(40, 44)  # one channel each: the same in both
-    first = np.arange(32, 40).reshape(2, 2, 2).transpose(2, 0, 1).ravel()
-    return np.concatenate([frames, first, left])
 
 
 def _fusion(peer, layer):
     yield peer.position, layer.position.numpy()
     yield from _linear(peer.fuse, layer.fuse)
-    for target, source in zip(peer.embed, layer.embed):
-        yield from _linear(target, source)
     for target, source in zip(peer.blocks, layer.blocks):
         for name in ("query_key_value", "attention_output", "mlp_hidden", "mlp_output"):
             yield from _linear(getattr(target, name), getattr(source, name))
