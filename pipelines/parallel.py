@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ import warnings
 from concurrent import futures
 
 WAIT = object()  # among the tasks: none for now, ask again when one of those under way is done
-AHEAD = 4  # tasks that each process has under way or waiting where results are taken in order
+AHEAD = 2  # tasks that each process has under way and waiting where results are taken in order
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _WATCH = 0.5  # seconds between looks at whether the parent still runs
 _END = object()
@@ -108,10 +109,12 @@ def _choose(processes, jobs, function, threads):
     return chosen
 
 
+@dataclasses.dataclass
 class _Item:
-    def __init__(self, number, task):
-        self.number, self.task, self.deaths = number, task, 0
-        self.future: futures.Future | None = None
+    number: int
+    task: typing.Any
+    future: futures.Future
+    deaths: int = 0
 
 
 class _Process:
@@ -134,10 +137,8 @@ class _Process:
         )
 
     def add(self, number, task):
-        item = _Item(number, task)
-        self.held.append(item)
         with _without_ctrl_c():  # the process starts here
-            item.future = self._pool.submit(self.function, task)
+            self.held.append(_Item(number, task, self._pool.submit(self.function, task)))
 
     def finished(self, retries, on_retry):
         """Yields (number, (task, future)) of the tasks that are done."""
@@ -170,6 +171,11 @@ class _Process:
                 item.future = self._pool.submit(self.function, item.task)
 
     def end(self, kill):
+        # loky stumbles where it is to kill a process before it has passed its tasks on.
+        for _ in range(2000 if kill else 0):
+            if all(item.future.running() or item.future.done() for item in self.held):
+                break
+            time.sleep(0.001)
         self._pool.shutdown(wait=True, kill_workers=kill)
 
 
