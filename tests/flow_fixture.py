@@ -1,11 +1,13 @@
 """A small copy of a database of flow images, the quickest that a whole run can be made on."""
 
+import json
+
 import cv2
 import numpy as np
 import pandas as pd
 
 FLAGS = ["--epochs", "2", "--warmup-epochs", "1", "--batch-size", "4", "--filters", "8", "8"]
-FLAGS += ["--width", "16", "--heads", "2"]
+FLAGS += ["--hidden-dim", "16", "--num-heads", "2"]
 
 
 def write_flow(folder, subjects=("s01", "s02", "s03"), per_class=1):
@@ -24,3 +26,11 @@ def write_flow(folder, subjects=("s01", "s02", "s03"), per_class=1):
     table = pd.DataFrame(rows, columns=["file", "subject", "clip", "label"])
     table.to_csv(folder / "labels.csv", index=False)
     return folder
+
+
+def records(out):
+    """The records in a run's folder, by name, without their times."""
+    found = {path.name: json.loads(path.read_text()) for path in out.rglob("folds/**/*.json")}
+    for record in found.values():
+        assert 0 < record.pop("seconds_setup") < record.pop("seconds")
+    return found

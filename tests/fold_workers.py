@@ -1,4 +1,4 @@
-"""Stand-ins for what trains folds in another process, which imports them by name."""
+"""Stand-ins for what trains folds, also in another process, which imports them by name."""
 
 import dataclasses
 import os
@@ -6,20 +6,23 @@ import pathlib
 import signal
 import time
 
-from me_keras.evaluation import work
+import numpy as np
+
+from me_keras.evaluation import folds, run
 
 
-def epoch(on_epoch, job, number=1):
-    """Tells of an epoch."""
-    on_epoch(job, number, {"loss": 1.0})
+def tasks(count=4, seeds=(0,)):
+    """Tasks of so many folds."""
+    splits = [folds.Fold(f"s{n:02d}", np.arange(2), np.arange(2, 4)) for n in range(count)]
+    return folds.list_tasks(seeds, splits)
 
 
-def record(job, **more):
+def record(task, **more):
     """A record of a fold without any training: every clip is of the first of three classes."""
-    rows = [int(row) for row in job.fold.test]
+    rows = [int(row) for row in task.fold.test]
     return {
-        "group": job.fold.group,
-        "seed": job.seed,
+        "group": task.fold.group,
+        "seed": task.seed,
         "predictions": {"row": rows, "probabilities": [[0.8, 0.1, 0.1]] * len(rows)},
         "warmup": [],
         "history": [{"loss": 1.0, "accuracy": 0.5, "reconstruction": 0.0, "smoothness": 0.0}],
@@ -29,24 +32,24 @@ def record(job, **more):
     }
 
 
-@dataclasses.dataclass(frozen=True)
-class Quick:
-    """Answers with the process and how often it was built there."""
+def of_this_process(task, seconds=0.0):
+    """Answers with what this process is, and how many tasks it has had."""
+    import tensorflow as tf
 
-    seconds: float = 0.0
+    from me_keras import parallel
 
-    def __call__(self, place=None):
-        built.append(place)
+    had.append(task.index)
+    time.sleep(seconds)
+    return {
+        "process": os.getpid(),
+        "had": len(had),
+        "threads": parallel.num_threads(),
+        "inter": tf.config.threading.get_inter_op_parallelism_threads(),
+        "member": "TF_CONFIG" in os.environ,
+    }
 
-        def train(job, on_epoch):
-            epoch(on_epoch, job)
-            time.sleep(self.seconds)
-            return record(job, process=os.getpid(), built=len(built), place=place)
 
-        return train
-
-
-built: list = []
+had: list = []
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,18 +60,14 @@ class Dies:
     group: str
     times: int
 
-    def __call__(self, place=None):
-        def train(job, on_epoch):
-            epoch(on_epoch, job)
-            die_the_first_times(self.folder, job, self.group, self.times)
-            return record(job, process=os.getpid())
-
-        return train
+    def __call__(self, task):
+        die_the_first_times(self.folder, task, self.group, self.times)
+        return of_this_process(task)
 
 
-def die_the_first_times(folder, job, group, times):
+def die_the_first_times(folder, task, group, times):
     """Kills this process if fold `group` has been tried fewer than `times` times."""
-    if job.fold.group != group:
+    if task.fold.group != group:
         return
     path = pathlib.Path(folder)
     tried = len(list(path.glob("tried-*")))
@@ -77,42 +76,17 @@ def die_the_first_times(folder, job, group, times):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-@dataclasses.dataclass(frozen=True)
-class Raises:
-    """Raises such an error in each fold."""
-
-    error: type
-    words: tuple[str, ...]
-
-    def __call__(self, place=None):
-        def train(job, on_epoch):
-            raise self.error(*self.words)
-
-        return train
+def diverge(task):
+    """A fold whose loss is no number."""
+    raise FloatingPointError(f"{task}: no")
 
 
-class Stubborn(Exception):
-    """Does not survive pickling."""
+def train_but_die_once(folder, group, clips, task):
+    """As `run.train_elsewhere`, but its process dies once, after the first epoch of `group`."""
+    import keras
 
-    def __init__(self, one, two):
-        super().__init__(f"{one} {two}")
+    def die(*_):
+        die_the_first_times(folder, task, group, 1)
 
-
-@dataclasses.dataclass(frozen=True)
-class DyingRecipe(work.Recipe):
-    """Trains for real, but its process dies once, after the first epoch of fold `group`."""
-
-    marks: str = ""
-    group: str = ""
-
-    def __call__(self, place=None):
-        train = super().__call__(place)
-
-        def dying(job, on_epoch):
-            def hook(job, number, values):
-                die_the_first_times(self.marks, job, self.group, 1)
-                on_epoch(job, number, values)
-
-            return train(job, hook)
-
-        return dying
+    trainer = run.trainer_of(clips)
+    return trainer(task, [keras.callbacks.LambdaCallback(on_epoch_end=die)])

@@ -1,133 +1,172 @@
-"""From the prepared clips of a database to the folds of a protocol and the datasets of a fold."""
+"""From the prepared clips of a database to the folds of a protocol, their datasets and trainer."""
 
 import dataclasses
 import pathlib
+import socket
 
 import numpy as np
 
-from me_keras.evaluation import files, folds
+from me_keras.evaluation import folds
+from me_keras.options import Options
 from pipelines import protocols
-from pipelines.schema import DataError
+from pipelines.schema import MIRRORED_REGIONS, DataError
 
 PAIRS_PER_CLIP = 8  # motion maps kept per clip when the motion is computed beforehand
 
 
-def load_data(config):
+def load_data(options):
     """The prepared database, made first where it is missing or out of date, and its manifest."""
-    from pipelines import prepare
-    from pipelines.prepared.arrays import open_prepared
+    from pipelines.prepared import ensure_prepared, open_prepared
 
-    wanted = prepare.PrepareConfig(
-        dataset=config.dataset,
-        data_root=config.data_root,
-        image_size=config.image_size,
-        apex=config.apex,
-        allow_missing=config.allow_missing,
-    )
-    digest = files.digest([config.dataset, wanted.parameters(), str(wanted.root)])
-    folder = config.prepared or str(pathlib.Path("prepared", f"{config.dataset}-{digest}"))
-    wanted = dataclasses.replace(wanted, out=folder)
-    manifest = prepare.ensure_prepared(wanted)
+    folder, manifest = ensure_prepared(options.data.preparation, options.data.prepared)
     return open_prepared(folder), manifest
 
 
-def select(prepared, manifest, protocol):
-    """What a protocol takes of the prepared clips, with its labels; and the group of each clip.
+def under_protocol(prepared, manifest, protocol, options):
+    """What the protocol takes of the prepared clips, and what it holds out together.
 
+    Prints what is on disk beside what the protocol expects of a whole copy.
+
+    Returns:
+        tuple of the clips taken, the group of each, and the list of `Fold`.
     Raises:
-        DataError: no clip of the protocol.
+        DataError: no clip of the protocol, too little to hold something out, or a subject asked for
+            that is not there.
     """
+    print(f"protocol {protocol.name}: {protocol.title}")
+    for line in protocols.summary(manifest["clips"], protocol).splitlines():
+        print(f"  {line}")
+    for line in protocols.differences(manifest["clips"], protocol):
+        print(f"  differs: {line}")
+    prepared, groups = _select(prepared, manifest, protocol)
+    try:
+        if protocol.evaluation == protocols.SPLITS:
+            return prepared, groups, folds.fixed_splits(groups, protocols.TRAIN)
+        return prepared, groups, folds.leave_one_subject_out(groups, options.run.subjects)
+    except DataError as error:
+        raise DataError(f"{options.dataset}: {error}") from None
+
+
+def _select(prepared, manifest, protocol):
     clips = manifest["clips"]
     labels = protocols.labels(clips, protocol)
     rows = np.flatnonzero(labels >= 0)
     if not len(rows):
-        dataset = manifest["dataset"]
-        raise DataError(f"{dataset}: no clip of protocol {protocol.name} can be used")
+        raise DataError(f"{manifest['dataset']}: no clip of protocol {protocol.name} can be used")
     groups = protocols.groups(clips, protocol)
     selected = prepared.select(rows, labels[rows], protocol.classes)
     return selected, [groups[row] for row in rows]
 
 
-def splits(groups, protocol, config):
-    """The list of `Fold` of clips in these groups.
-
-    Raises:
-        DataError: too little to hold something out, or a subject asked for that is not there.
-    """
-    try:
-        if protocol.evaluation == protocols.SPLITS:
-            return folds.fixed_splits(groups, protocols.TRAIN)
-        return folds.leave_one_subject_out(groups, config.subjects)
-    except ValueError as error:
-        raise DataError(f"{config.dataset}: {error}") from None
-
-
-def print_summary(clips, protocol):
-    """Prints what is on disk beside what the protocol expects of a whole copy."""
-    print(f"protocol {protocol.name}: {protocol.title}")
-    for line in protocols.summary(clips, protocol).splitlines():
-        print(f"  {line}")
-    for line in protocols.differences(clips, protocol):
-        print(f"  differs: {line}")
-
-
-def with_motion(prepared, config):
+def with_motion(prepared, options):
     """`prepared` with a classical motion in place of frames, where the options ask for one."""
-    if config.motion in ("dgm", "precomputed"):
+    if options.model.motion in ("dgm", "precomputed"):
         return prepared
     from pipelines.flow import motion_bank
 
     cache = pathlib.Path(prepared.path) / "motion"
     # The same pairs for every seed: a run that goes on with other seeds finds the same bank.
-    return motion_bank(prepared, config.motion, PAIRS_PER_CLIP, config, 0, cache)
-
-
-def read_again(folder, config, keys):
-    """The clips that a fold's row numbers mean, read in another process.
-
-    Args:
-        folder: of the prepared form. config: `LosoConfig`, presets and protocol filled in.
-        keys: of the clips, in order: all of the protocol, or some of them.
-    Raises:
-        DataError: the folder is not there, or not usable.
-    """
-    from pipelines import prepare
-    from pipelines.prepared.arrays import open_prepared
-
-    prepared, manifest = open_prepared(folder), prepare.read_manifest(folder)
-    selected, _ = select(prepared, manifest, protocols.choose(config.dataset, config.protocol))
-    selected = with_motion(selected, config)
-    if list(selected.keys) == list(keys):
-        return selected
-    place = {key: row for row, key in enumerate(selected.keys)}
-    try:
-        rows = [place[key] for key in keys]
-    except KeyError as error:
-        raise DataError(f"{folder} holds no clip {error.args[0]}") from None
-    return selected.select(rows, selected.labels[rows], selected.classes)
+    return motion_bank(prepared, options.model.motion, PAIRS_PER_CLIP, options.data, 0, cache)
 
 
 class Datasets:
-    """The three datasets of a fold; the one to predict carries no labels."""
+    """The three datasets of a fold; the one to predict carries no labels.
 
-    def __init__(self, prepared, config):
+    Args:
+        prepared: the clips that row numbers mean. data: `DataOptions`.
+    """
+
+    def __init__(self, prepared, data):
         self.prepared = prepared
-        self.config = config
+        self.data = data
 
     def pairs(self, rows, seed):
         """Wide random frame pairs of the clips `rows`."""
         from pipelines.dataset import make_pairs
 
-        return make_pairs(self.prepared, rows, self.config, seed)
+        return make_pairs(self.prepared, rows, self.data, seed)
 
     def train(self, rows, seed):
         """Random onset/apex pairs of the clips `rows`, with labels."""
         from pipelines.dataset import make_train
 
-        return make_train(self.prepared, rows, self.config, seed)
+        return make_train(self.prepared, rows, self.data, seed)
 
     def test(self, rows):
         """The evaluation pair of each clip of `rows`."""
         from pipelines.dataset import make_eval
 
-        return make_eval(self.prepared, rows, self.config)
+        return make_eval(self.prepared, rows, self.data)
+
+
+def make_trainer(options, prepared, steps_per_epoch=None):
+    """The `Trainer` for this data: one for all folds and seeds.
+
+    An epoch is as many steps as all clips fill batches, unless given: the same for every fold.
+    """
+    from me_keras.training import Trainer, make_deterministic
+
+    make_deterministic()
+    return Trainer(
+        options,
+        image_size=prepared.image_size,
+        num_classes=len(prepared.classes),
+        motion_channels=0 if prepared.motion is None else prepared.motion.shape[-1],
+        steps_per_epoch=steps_per_epoch or max(1, round(len(prepared) / options.data.batch_size)),
+        mirrored_regions=MIRRORED_REGIONS,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipsOnDisk:
+    """The clips that the folds' row numbers mean, for another process to read: small, hashable.
+
+    Attributes:
+        options: presets and protocol filled in.
+        folder: absolute path of the prepared form, which that process must reach.
+        digest: of all that is in it.
+        keys: of the clips, in order: all of the protocol, or some of them.
+    """
+
+    options: Options
+    folder: str
+    digest: str
+    keys: tuple[str, ...]
+
+    @classmethod
+    def of(cls, prepared, options):
+        """Says where the clips of `prepared` are."""
+        folder = str(pathlib.Path(prepared.path).resolve())
+        return cls(options, folder, _digest_in(folder), tuple(map(str, prepared.keys)))
+
+    def read(self):
+        """The clips, with their motion.
+
+        Raises:
+            DataError: the folder is out of reach or holds something else.
+        """
+        from pipelines.prepared import open_prepared, read_manifest
+
+        found = _digest_in(self.folder)
+        if found != self.digest:
+            what = "holds other clips" if found else "is not there"
+            raise DataError(
+                f"{self.folder} {what} on {socket.gethostname()}: give with --prepared a folder "
+                "that every machine reaches under the same path"
+            )
+        protocol = protocols.choose(self.options.dataset, self.options.data.protocol)
+        manifest = read_manifest(self.folder)
+        clips, _ = _select(open_prepared(self.folder), manifest, protocol)
+        clips = with_motion(clips, self.options)
+        if tuple(clips.keys) == self.keys:
+            return clips
+        place = {key: row for row, key in enumerate(clips.keys)}
+        rows = [place[key] for key in self.keys]
+        return clips.select(rows, clips.labels[rows], clips.classes)
+
+
+def _digest_in(folder):
+    from pipelines.prepared import read_manifest
+
+    manifest = read_manifest(folder)
+    return manifest["digest"] if manifest else None

@@ -1,15 +1,12 @@
-"""Leave-one-subject-out: what is held out, a fold trained, its record, and all records pooled."""
+"""Leave-one-subject-out: what is held out, a fold trained, and the records of all folds pooled."""
 
 import dataclasses
-import pathlib
-import re
+import itertools
 import time
 
 import numpy as np
 
-from me_keras.evaluation import files
-
-_RECORD = ("group", "seed", "predictions", "warmup", "history", "seconds")
+from pipelines.schema import DataError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +18,24 @@ class Fold:
     test: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class FoldTask:
+    """One fold of one seed, and its place in the run's list of them."""
+
+    index: int
+    seed: int
+    fold: Fold
+
+    def __str__(self):
+        return f"fold {self.fold.group}, seed {self.seed}"
+
+
+def list_tasks(seeds, folds):
+    """The list of `FoldTask` of a run: every fold of the first seed, then of the next, …"""
+    pairs = itertools.product(seeds, folds)
+    return [FoldTask(index, seed, fold) for index, (seed, fold) in enumerate(pairs)]
+
+
 def leave_one_subject_out(subject_keys, subjects=()):
     """The folds of a database, in the order of the subject keys.
 
@@ -28,12 +43,12 @@ def leave_one_subject_out(subject_keys, subjects=()):
         subject_keys: `(n,)` str, one per clip: "smic/s01"; to hold out databases, their names.
         subjects: hold out only these, named with or without the database; all if empty.
     Raises:
-        ValueError: with fewer than two subjects, or one asked for that is not there.
+        DataError: fewer than two subjects, or one asked for that is not there.
     """
     subject_keys = np.asarray(subject_keys)
     known = sorted(set(subject_keys))
     if len(known) < 2:
-        raise ValueError(
+        raise DataError(
             f"leaving one out needs at least two subjects, found {', '.join(known) or 'none'}"
         )
     chosen = known
@@ -42,12 +57,10 @@ def leave_one_subject_out(subject_keys, subjects=()):
         names = {name for key in chosen for name in (key, key.split("/")[-1])}
         missing = sorted(set(subjects) - names)
         if missing:
-            raise ValueError(f"no subject {', '.join(missing)}; there are {', '.join(known)}")
-    from sklearn.model_selection import LeaveOneGroupOut
-
-    splits = LeaveOneGroupOut().split(subject_keys, groups=subject_keys)
-    folds = [Fold(str(subject_keys[test[0]]), train, test) for train, test in splits]
-    return [fold for fold in folds if fold.group in chosen]
+            raise DataError(f"no subject {', '.join(missing)}; there are {', '.join(known)}")
+    rows = np.arange(len(subject_keys))
+    held_out = [(key, subject_keys == key) for key in chosen]
+    return [Fold(str(key), rows[~test], rows[test]) for key, test in held_out]
 
 
 def fixed_splits(groups, train):
@@ -57,37 +70,38 @@ def fixed_splits(groups, train):
         groups: `(n,)` str, the part of each clip.
         train: name of the part that is never tested.
     Raises:
-        ValueError: if there is nothing to train on, or nothing to test on.
+        DataError: there is nothing to train on, or nothing to test on.
     """
     groups = np.asarray(groups)
     tested = sorted(set(groups) - {train})
     rows = np.flatnonzero(groups == train)
     if not len(rows) or not tested:
-        raise ValueError(f"needs clips of {train} and of another part, found {sorted(set(groups))}")
+        found = ", ".join(sorted(set(groups))) or "none"
+        raise DataError(f"needs clips of {train} and of another part, found {found}")
     return [Fold(str(part), rows, np.flatnonzero(groups == part)) for part in tested]
 
 
-def run_fold(trainer, fold, seed, datasets, on_epoch):
+def run_fold(trainer, fold, seed, datasets, callbacks=()):
     """Trains on the fold's training rows and predicts its test rows.
 
     Args:
         trainer: a `Trainer`.
         datasets: object with `pairs(rows, seed)`, `train(rows, seed)` and `test(rows)`, the
             last without labels.
-        on_epoch: called after each epoch with a dict of floats.
+        callbacks: `keras.callbacks.Callback`s of warm-up and training.
     Returns:
         dict that JSON can hold: the fold's predictions by row, its training history, and its time:
         `seconds`, of which `seconds_setup` went into putting weights back and making datasets.
     """
     start = time.perf_counter()
     trainer.reset(seed)
-    warms_up = trainer.generator and trainer.config.warmup_epochs
+    warms_up = trainer.generator is not None and trainer.options.training.warmup_epochs
     pairs = datasets.pairs(fold.train, seed) if warms_up else None
     train = datasets.train(fold.train, seed)
     test = datasets.test(fold.test)
     ready = time.perf_counter()
-    warmup = trainer.warm_up(pairs, on_epoch) if warms_up else []
-    history = trainer.fit(train, on_epoch)
+    warmup = trainer.warm_up(pairs, callbacks) if warms_up else []
+    history = trainer.fit(train, callbacks)
     predicted = trainer.predict(test)
     return {
         "group": fold.group,
@@ -100,29 +114,6 @@ def run_fold(trainer, fold, seed, datasets, on_epoch):
     }
 
 
-def fold_path(out, seed, group):
-    """Where a fold's record lies: out/folds/seed-0/smic_s01.json."""
-    return pathlib.Path(out) / "folds" / f"seed-{seed}" / f"{_safe(group)}.json"
-
-
-def _safe(name):
-    return re.sub(r"[^A-Za-z0-9.-]", "_", name)
-
-
-def read_fold(path):
-    """A finished fold's record, or None if it is not there.
-
-    Raises:
-        ValueError: the file is damaged; the message names it and the remedy.
-    """
-    remedy = "delete it, and the same command trains that fold again"
-    record = files.read_json(path, remedy)
-    lacking = [name for name in _RECORD if name not in record] if record is not None else []
-    if lacking:
-        raise ValueError(f"{path} holds no {lacking[0]}: {remedy}")
-    return record
-
-
 def pool(records, table, classes):
     """One table of the predictions of all folds and seeds, a row per seed and clip.
 
@@ -131,7 +122,7 @@ def pool(records, table, classes):
         table: dict of columns, a row per clip of the database: `key`, `subject_key`, `dataset`,
             `label`, `group`.
     Raises:
-        ValueError: if a clip is predicted twice for a seed, or by another group's fold.
+        ValueError: a clip is predicted twice for a seed, or by another group's fold.
     """
     import pandas as pd
 

@@ -1,10 +1,46 @@
 """A run's results for people: the table on the terminal and two figures."""
 
 import io
+import shlex
 
 import numpy as np
 
-from me_keras.evaluation import files
+from me_keras.options import ExecutionOptions
+from pipelines import cli, files
+
+NAMED = 10  # folds that a message names before it only counts
+
+
+def summary(results, options):
+    """What the command prints at the end of a run, as text.
+
+    Args:
+        results: what `evaluate` returned. options: what it was given.
+    """
+    out = results["out"]
+    if "uf1" in results:
+        return f"{table(results)}\nresults in {out}"
+    if "missing" not in results:
+        return f"this worker is done; the first one writes {out}"
+    left = name_missing(results["missing"], results["num_folds"])
+    return (
+        f"shard {options.execution.shard} is done. {out}: {left}. When they are there, pool all "
+        f"with\n  {merge_command(options, out)}"
+    )
+
+
+def name_missing(missing, total):
+    """The folds left, in words: the first few by name, the rest as a number."""
+    named = "; ".join(missing[:NAMED])
+    more = f"; and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+    return f"{len(missing)} of {total} folds are missing: {named}{more}"
+
+
+def merge_command(options, out):
+    """The command line that pools what the shards of a run left in `out`."""
+    where = [n for n, leaf in cli.leaves(type(options)).items() if leaf.owner is ExecutionOptions]
+    words = cli.words(options, leave_out=[*where, "out"])
+    return shlex.join(["python", "-m", "me_keras.loso", *words, "--out", str(out), "--merge"])
 
 
 def table(results):
@@ -42,6 +78,9 @@ def table(results):
             f"{'DGM gain':<22}{results['dgm_gain']:>8.4f}{'':>8}   "
             "reconstruction, held-out subjects"
         )
+    absent = [name for name, row in zip(results["classes"], results["confusion"]) if not any(row)]
+    if absent:
+        lines.append(f"note: no clip of {', '.join(absent)} was tested: counts as 0 in UF1 and UAR")
     if results.get("tuned_on"):
         lines.append(f"note: {results['tuned_on']['note']}")
     lines += [f"skipped {s['key']}: {s['reason']}" for s in results["skipped"]]
@@ -53,7 +92,7 @@ def confusion_figure(results, path):
     matrix = np.asarray(results["confusion"])
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     classes = list(results["per_class_f1"])
-    figure, axes = _figure((4.6, 4.2))
+    figure, axes = new_figure((4.6, 4.2))
     axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     for row, column in np.ndindex(*matrix.shape):
         axes.text(
@@ -69,12 +108,12 @@ def confusion_figure(results, path):
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title(f"{results['dataset']}: UF1 {results['uf1']['mean']:.3f}")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def curves_figure(records, results, path):
     """Draws loss and accuracy in training, a thin line per fold and the mean of all."""
-    figure, (left, right) = _figure((9, 3.8), columns=2)
+    figure, (left, right) = new_figure((9, 3.8), columns=2)
     for axes, name, title in ((left, "loss", "training loss"), (right, "accuracy", None)):
         curves = np.array([[epoch[name] for epoch in record["history"]] for record in records])
         epochs = np.arange(1, curves.shape[1] + 1)
@@ -87,10 +126,10 @@ def curves_figure(records, results, path):
     )
     right.set_ylim(0, 1.02)
     right.legend(loc="lower right")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _figure(size, columns=1):
+def new_figure(size, columns=1):
     """A figure that needs no display and no global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -100,7 +139,8 @@ def _figure(size, columns=1):
     return figure, figure.subplots(1, columns)
 
 
-def _save(figure, path):
+def save_figure(figure, path):
+    """Writes a figure as PNG, whole or not at all."""
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=150)
     files.write_whole(path, image.getvalue())

@@ -1,16 +1,18 @@
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
 from prepared_fixture import write_prepared
 
-from me_keras.config import LosoConfig
 from me_keras.evaluation import data
-from pipelines import prepare, protocols
-from pipelines.prepared.arrays import open_prepared
+from me_keras.options import Options
+from pipelines import cli, protocols
+from pipelines.prepared import open_prepared, read_manifest
 from pipelines.schema import DataError
 
-CONFIG = LosoConfig(protocol="synthetic-3", motion="dgm", image_size=16)
+OPTIONS = cli.replace(Options(), protocol="synthetic-3", motion="dgm", image_size=16)
+PROTOCOL = protocols.choose("synthetic", "synthetic-3")
 
 
 @pytest.fixture
@@ -24,61 +26,78 @@ def folder(tmp_path):
     return write_prepared(tmp_path / "prepared", clips, edit=as_synthetic)
 
 
-def opened(folder):
-    protocol = protocols.choose("synthetic", "synthetic-3")
-    return data.select(open_prepared(folder), prepare.read_manifest(folder), protocol)
+def opened(folder, options=OPTIONS):
+    manifest = read_manifest(folder)
+    return data.under_protocol(open_prepared(folder), manifest, PROTOCOL, options)
 
 
-def test_a_protocol_takes_clips_with_labels_and_groups(folder):
-    prepared, groups = opened(folder)
+def test_a_protocol_takes_clips_with_labels_groups_and_folds(folder, capsys):
+    prepared, groups, folds = opened(folder)
     assert list(prepared.labels) == [0, 1, 2, 0, 1, 2]
     assert groups == list(prepared.subject_keys)
+    assert [fold.group for fold in folds] == sorted(set(groups))
+    assert "protocol synthetic-3: " in capsys.readouterr().out
 
 
 def test_no_clip_of_the_protocol(folder):
-    manifest = prepare.read_manifest(folder)
+    manifest = read_manifest(folder)
     for clip in manifest["clips"]:
         clip["emotion"] = "boredom"
     with pytest.raises(DataError, match="no clip of protocol synthetic-3 can be used"):
-        protocol = protocols.choose("synthetic", "synthetic-3")
-        data.select(open_prepared(folder), manifest, protocol)
+        data.under_protocol(open_prepared(folder), manifest, PROTOCOL, OPTIONS)
 
 
-def test_splits_and_their_misuse(folder):
-    protocol = protocols.choose("synthetic", "synthetic-3")
-    _, groups = opened(folder)
-    assert [f.group for f in data.splits(groups, protocol, CONFIG)] == sorted(set(groups))
+def test_a_subject_that_is_not_there(folder):
     with pytest.raises(DataError, match="^synthetic: no subject s77"):
-        data.splits(groups, protocol, dataclasses.replace(CONFIG, subjects=("s77",)))
+        opened(folder, cli.replace(OPTIONS, subjects=("s77",)))
 
 
 def test_another_process_reads_the_same_clips_by_the_same_rows(folder):
-    here, _ = opened(folder)
-    there = data.read_again(folder, CONFIG, tuple(here.keys))
+    here, *_ = opened(folder)
+    there = data.ClipsOnDisk.of(here, OPTIONS).read()
     assert there.digest == here.digest
     np.testing.assert_array_equal(there.frames, here.frames)
     some = here.select([4, 1], here.labels[[4, 1]], here.classes)
-    there = data.read_again(folder, CONFIG, tuple(some.keys))
+    there = data.ClipsOnDisk.of(some, OPTIONS).read()
     assert list(there.keys) == list(some.keys)
     np.testing.assert_array_equal(there.labels, some.labels)
     np.testing.assert_array_equal(there.first, some.first)
-    with pytest.raises(DataError, match="holds no clip gone"):
-        data.read_again(folder, CONFIG, ("gone",))
+
+
+def test_where_clips_are_is_small_and_finds_its_trainer_again(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    here = dataclasses.replace(opened(folder)[0], path=".")
+    clips = data.ClipsOnDisk.of(here, OPTIONS)
+    assert clips.folder == str(folder)  # another process starts somewhere else
+    again = pickle.loads(pickle.dumps(clips))
+    assert again == clips and hash(again) == hash(clips)  # what a process keeps its trainer by
+    assert len(pickle.dumps(clips)) < 10_000
+
+
+def test_a_folder_that_another_machine_does_not_reach_or_has_other_clips_in(folder):
+    clips = data.ClipsOnDisk.of(opened(folder)[0], OPTIONS)
+    elsewhere = dataclasses.replace(clips, folder="/nowhere/prepared")
+    with pytest.raises(
+        DataError, match="/nowhere/prepared is not there on .*: give with --prepared"
+    ):
+        elsewhere.read()
+    with pytest.raises(DataError, match="holds other clips on"):
+        dataclasses.replace(clips, digest="other").read()
 
 
 def test_classical_motion_is_the_same_in_another_process_even_of_some_clips(folder):
-    config = dataclasses.replace(CONFIG, motion="difference")
-    here = data.with_motion(opened(folder)[0], config)
+    options = cli.replace(OPTIONS, motion="difference")
+    here = data.with_motion(opened(folder)[0], options)
     assert len(list((folder / "motion").iterdir())) == 1
     some = here.select([3, 2], here.labels[[3, 2]], here.classes)
-    there = data.read_again(folder, config, tuple(some.keys))
+    there = data.ClipsOnDisk.of(some, options).read()
     np.testing.assert_array_equal(there.motion, some.motion)
     assert len(list((folder / "motion").iterdir())) == 1  # computed once
 
 
 def test_the_dataset_to_predict_carries_no_labels(folder):
-    prepared, _ = opened(folder)
-    datasets = data.Datasets(prepared, dataclasses.replace(CONFIG, batch_size=2))
+    prepared, *_ = opened(folder)
+    datasets = data.Datasets(prepared, cli.replace(OPTIONS, batch_size=2).data)
     assert set(datasets.train([0, 1], 0).element_spec[1]) == {"label"}
     assert set(datasets.test([2]).element_spec[1]) == {"row"}
     assert set(datasets.pairs([0, 1], 0).element_spec[0]) == {"onset", "apex", "regions"}

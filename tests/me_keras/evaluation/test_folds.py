@@ -1,11 +1,11 @@
-import json
 import time
 import types
 
 import numpy as np
 import pytest
 
-from me_keras.evaluation import files, folds
+from me_keras.evaluation import folds
+from pipelines.schema import DataError
 
 KEYS = ["smic/s02", "smic/s01", "smic/s02", "casme2/s01", "smic/s01"]
 
@@ -26,12 +26,12 @@ def test_chosen_subjects_by_either_name():
 
     assert chosen("s01") == ["casme2/s01", "smic/s01"]
     assert chosen("smic/s01", "s02") == ["smic/s01", "smic/s02"]
-    with pytest.raises(ValueError, match="no subject s09; there are casme2/s01"):
+    with pytest.raises(DataError, match="no subject s09; there are casme2/s01"):
         chosen("s01", "s09")
 
 
 def test_one_subject_is_not_enough():
-    with pytest.raises(ValueError, match="at least two subjects, found smic/s01"):
+    with pytest.raises(DataError, match="at least two subjects, found smic/s01"):
         folds.leave_one_subject_out(["smic/s01"] * 3)
 
 
@@ -40,8 +40,20 @@ def test_fixed_parts():
     assert [s.group for s in splits] == ["testA", "testB"]
     assert [s.train.tolist() for s in splits] == [[0, 2], [0, 2]]
     assert splits[0].test.tolist() == [1, 4]
-    with pytest.raises(ValueError, match="needs clips of train and of another part"):
+    with pytest.raises(DataError, match="needs clips of train and of another part"):
         folds.fixed_splits(["train", "train"], "train")
+
+
+def test_tasks_are_listed_by_seed_then_fold():
+    splits = [folds.Fold(name, np.arange(2), np.arange(2)) for name in ("s01", "s02")]
+    tasks = folds.list_tasks(range(3, 5), splits)
+    assert [(task.index, task.seed, task.fold.group) for task in tasks] == [
+        (0, 3, "s01"),
+        (1, 3, "s02"),
+        (2, 4, "s01"),
+        (3, 4, "s02"),
+    ]
+    assert str(tasks[3]) == "fold s02, seed 4"
 
 
 def record(subject, rows, seed=0, probabilities=None):
@@ -82,31 +94,12 @@ def test_pooling_refuses_other_subjects_and_doubles():
         folds.pool([record("smic/s01", [1, 1])], TABLE, CLASSES)
 
 
-def test_a_fold_on_disk_is_whole_or_absent(tmp_path):
-    path = folds.fold_path(tmp_path, 3, "smic/s01")
-    assert path.relative_to(tmp_path).as_posix() == "folds/seed-3/smic_s01.json"
-    assert folds.read_fold(path) is None
-    whole = {**record("smic/s01", [1, 4], 3), "warmup": [], "history": [], "seconds": 1.0}
-    files.write_whole(path, json.dumps(whole))
-    assert folds.read_fold(path) == whole
-    assert [p.name for p in path.parent.iterdir()] == ["smic_s01.json"]
-
-
-@pytest.mark.parametrize(
-    "text, message", [('{"seed": ', "cannot be read"), ('{"group": "s01"}', "holds no seed")]
-)
-def test_a_damaged_fold_is_named_with_the_remedy(tmp_path, text, message):
-    path = folds.fold_path(tmp_path, 0, "s01")
-    files.write_whole(path, text)
-    with pytest.raises(ValueError, match=rf"s01.json {message}.*: delete it, and the same command"):
-        folds.read_fold(path)
-
-
 class Recorder:
     """A trainer and its datasets that write down what they are asked for, and take their time."""
 
     def __init__(self, warmup_epochs=1):
-        self.config = types.SimpleNamespace(warmup_epochs=warmup_epochs)
+        training = types.SimpleNamespace(warmup_epochs=warmup_epochs)
+        self.options = types.SimpleNamespace(training=training)
         self.generator = True
         self.calls = []
 
@@ -124,11 +117,11 @@ class Recorder:
     def test(self, rows):
         return ("test", tuple(rows))
 
-    def warm_up(self, dataset, on_epoch):
+    def warm_up(self, dataset, callbacks):
         self.calls.append(dataset)
         return ["w"]
 
-    def fit(self, dataset, on_epoch):
+    def fit(self, dataset, callbacks):
         time.sleep(0.1)
         self.calls.append(dataset)
         return ["h"]
@@ -141,7 +134,7 @@ class Recorder:
 def test_a_fold_trains_on_its_training_rows_alone_and_says_what_setting_up_took():
     fold = folds.Fold("s01", np.array([0, 1]), np.array([2]))
     both = Recorder()
-    made = folds.run_fold(both, fold, 5, both, None)
+    made = folds.run_fold(both, fold, 5, both)
     assert both.calls == [
         ("reset", 5),
         ("pairs", (0, 1), 5),
@@ -151,5 +144,5 @@ def test_a_fold_trains_on_its_training_rows_alone_and_says_what_setting_up_took(
     assert (made["warmup"], made["history"]) == (["w"], ["h"])
     assert 0.1 <= made["seconds_setup"] <= made["seconds"] - 0.1
     without = Recorder(warmup_epochs=0)
-    assert folds.run_fold(without, fold, 5, without, None)["warmup"] == []
+    assert folds.run_fold(without, fold, 5, without)["warmup"] == []
     assert ("pairs", (0, 1), 5) not in without.calls

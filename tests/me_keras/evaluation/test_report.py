@@ -1,7 +1,11 @@
+import shlex
+
 import cv2
 import numpy as np
 
 from me_keras.evaluation import report
+from me_keras.options import Options
+from pipelines import cli
 
 
 def results(seeds=2, databases=1, gain=0.41):
@@ -9,6 +13,8 @@ def results(seeds=2, databases=1, gain=0.41):
     return {
         "dataset": "smic",
         "model": "frl_dgt",
+        "classes": ["negative", "positive", "surprise"],
+        "out": "runs/a",
         "counts": {"clips": 9, "subjects": 3, "skipped": 1},
         "uf1": score,
         "uar": score,
@@ -42,6 +48,37 @@ def test_table_says_everything():
 def test_table_leaves_out_what_does_not_apply():
     text = report.table(results(seeds=1, gain=None))
     assert "voting" not in text and "DGM" not in text and "db0" not in text
+    assert "note:" not in text
+
+
+def test_a_class_without_clips_is_said_to_count_as_0():
+    without = {**results(), "confusion": [[3, 0, 0], [1, 2, 0], [0, 0, 0]]}
+    note = "note: no clip of surprise was tested: counts as 0 in UF1 and UAR"
+    assert note in report.table(without).splitlines()
+
+
+def test_the_summary_of_a_finished_run():
+    text = report.summary(results(), Options())
+    assert text == f"{report.table(results())}\nresults in runs/a"
+
+
+def test_after_a_shard_the_folds_left_and_the_command_that_pools():
+    given = {"dataset": "smic", "data_root": ("/data/my copy",), "num_seeds": 3}
+    given |= {"subjects": ("s01", "s02"), "face_fusion": False}
+    options = cli.replace(Options(), **given, jobs=4, shard="2/8")
+    left = {"out": "runs/a b", "missing": [f"fold {n}" for n in range(25)], "num_folds": 30}
+    *lines, command = report.summary(left, options).splitlines()
+    start = "shard 2/8 is done. runs/a b: 25 of 30 folds are missing: fold 0; fold 1; "
+    assert "\n".join(lines).startswith(start) and "; fold 9; and 15 more. When" in lines[0]
+    words = shlex.split(command)
+    assert words[:3] == ["python", "-m", "me_keras.loso"]
+    again, _ = cli.parse(Options, words[3:], "loso", "text")
+    assert again == cli.replace(Options(), **given, out="runs/a b", merge=True)
+
+
+def test_a_worker_that_writes_no_results():
+    text = report.summary({"out": "runs/a"}, Options())
+    assert text == "this worker is done; the first one writes runs/a"
 
 
 def test_figures_are_pictures(tmp_path):

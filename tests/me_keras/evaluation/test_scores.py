@@ -84,3 +84,20 @@ def test_gain_pools_errors(rng):
 
 def test_one_seed_has_no_spread():
     assert scores.summary([0.5]) == {"mean": 0.5, "sd": 0.0, "per_seed": [0.5]}
+
+
+@pytest.mark.parametrize(
+    "tuned_on, reported, note, overlap",
+    [
+        (["x/a", "x/b"], ["x/a", "x/b", "x/a"], "tuned on the reported subjects", ["x/a", "x/b"]),
+        (["x/b"], ["x/a", "x/b"], "tuned on the reported subjects: 1 of 2", ["x/b"]),
+        (["x/c"], ["x/a", "x/b"], "tuned on other subjects than those reported", []),
+    ],
+)
+def test_overlap_of_tuned_and_reported_subjects_is_stamped(tuned_on, reported, note, overlap):
+    made = scores.tuning_stamp(tuned_on, reported)
+    assert made == {"subjects": sorted(tuned_on), "reported": overlap, "note": note}
+
+
+def test_untuned_options_have_no_stamp():
+    assert scores.tuning_stamp((), ["x/a"]) is None

@@ -1,0 +1,212 @@
+"""A run from a copy of a database to its scores: folds trained wherever the options say."""
+
+import contextlib
+import functools
+import pathlib
+import tempfile
+import time
+
+from me_keras import distribution, parallel
+from me_keras.evaluation import KEPT, data, folds, report, results
+from me_keras.options import parse_shard, resolve
+from pipelines import cli, protocols
+from pipelines.progress import Progress, say
+from pipelines.schema import OptionError
+
+
+def evaluate(options):
+    """Trains and scores a model leave-one-subject-out, and writes the run's folder.
+
+    A run that was stopped goes on from the folds that are in its folder.
+
+    Args:
+        options: `me_keras.Options`.
+    Returns:
+        dict that results.json holds, with `out`, the folder, and `seconds_this_call`. After a shard
+        with folds left to train elsewhere: `out`, `missing` (their names) and `num_folds` alone; on
+        all machines of TF_CONFIG but the first, which writes the results: `out` alone.
+    Raises:
+        DataError: the data cannot be used. OptionError: options that contradict each other or the
+            folder's earlier run, or folds missing for `merge`. FloatingPointError: training
+            diverged. OSError: the disk is full, or the process of a fold died.
+    """
+    start = time.perf_counter()
+    protocol = protocols.choose(options.dataset, options.data.protocol)  # before any long step
+    options = cli.replace(options, threads=parallel.threads(options.execution))
+    if not options.execution.merge:
+        parallel.set_up(options.execution)
+        _check_devices(options)
+    prepared, manifest = data.load_data(options)
+    options = cli.replace(resolve(options, prepared.kind), protocol=protocol.name)
+    precision = distribution.resolve_precision(options.training.mixed_precision)
+    options = cli.replace(options, mixed_precision=precision)
+    prepared, groups, held_out = data.under_protocol(prepared, manifest, protocol, options)
+    out = results.open_run(options, prepared.digest)
+    seeds = range(options.run.seed, options.run.seed + options.run.num_seeds)
+    tasks = folds.list_tasks(seeds, held_out)
+    if options.execution.merge:
+        records = results.read_folds(out, tasks)
+    else:
+        prepared = data.with_motion(prepared, options)
+        records = train_folds(options, prepared, held_out, seeds, out)
+    if not _writes(options.execution):
+        return {"out": str(out)}
+    missing = [str(task) for task, record in zip(tasks, records) if record is None]
+    if missing and options.execution.merge:
+        raise OptionError(
+            f"{out}: {report.name_missing(missing, len(tasks))}. Train them with the same command "
+            "without --merge"
+        )
+    if missing:
+        return {"out": str(out), "missing": missing, "num_folds": len(tasks)}
+    table = {**prepared.table, "group": groups}
+    found = results.write_results(options, prepared, table, manifest, records, out)
+    return {**found, "out": str(out), "seconds_this_call": time.perf_counter() - start}
+
+
+def train_folds(options, prepared, held_out, seeds, out):
+    """Trains the folds that are not on disk yet, or their shard, where `options` say.
+
+    Args:
+        options: `Options`, presets and protocol filled in.
+        prepared: the clips, with their motion; `held_out`: list of `Fold` of its rows.
+        out: folder of the run.
+    Returns:
+        list of all records, by seed, then fold; None where another shard has yet to train one.
+    Raises:
+        DataError: the record of a fold is damaged. FloatingPointError: training diverged.
+        OSError: the disk is full, or the process of a fold died.
+    """
+    tasks = folds.list_tasks(seeds, held_out)
+    records = results.read_folds(out, tasks)
+    ours = _shard(tasks, options.execution.shard)
+    missing = [task for task in ours if not _is_done(options, out, task, records[task.index])]
+    if not missing:
+        return records
+    _check_agreement(options, missing, out)
+    epochs = options.training.epochs
+    epochs += options.training.warmup_epochs if prepared.motion is None else 0
+    say(f"training {len(missing)} of {len(tasks)} folds, {epochs} epochs each, into {out}")
+    earlier = (len(ours) - len(missing)) * epochs
+    with Progress(len(ours) * epochs, "training", "epoch", earlier) as progress:
+
+        def advance(task, by):
+            place = ours.index(task) + 1
+            progress.update(by, f"fold {place} of {len(ours)}: {task.fold.group}, seed {task.seed}")
+
+        train = _training(options, prepared, advance)
+        try:
+            with contextlib.closing(parallel.run(train, missing, options.execution)) as done:
+                for task, result in done:
+                    if isinstance(result, parallel.Died):
+                        times = parallel.RETRIES + 1
+                        raise ChildProcessError(
+                            f"{task}: its process died {times} times, at last {result}"
+                        )
+                    records[task.index], model = result
+                    if _writes(options.execution):
+                        results.keep(records[task.index], out, model)
+                    if not options.execution.in_this_process:
+                        advance(task, epochs)
+        except OSError as error:
+            raise OSError(f"{error}; {KEPT}") from error
+    return records
+
+
+def _training(options, prepared, advance):
+    """The function of a task, for this process or for others; here it counts its epochs."""
+    if not options.execution.in_this_process:
+        return functools.partial(train_elsewhere, data.ClipsOnDisk.of(prepared, options))
+    import keras
+
+    trainer = FoldTrainer(options, prepared)
+
+    def train(task):
+        count = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: advance(task, 1))
+        return trainer(task, [count])
+
+    return train
+
+
+class FoldTrainer:
+    """Trains folds one after another in this process, on one traced graph.
+
+    Args:
+        options: `Options`, presets filled in.
+        prepared: the clips that the folds' rows mean.
+    """
+
+    def __init__(self, options, prepared):
+        self.options = options
+        self.trainer = data.make_trainer(options, prepared)
+        self.datasets = data.Datasets(prepared, options.data)
+
+    def __call__(self, task, callbacks=()):
+        """tuple of the record of a `FoldTask`, and the bytes of its model where options keep it.
+
+        Raises:
+            FloatingPointError: training diverged; the message names the fold.
+        """
+        try:
+            record = folds.run_fold(self.trainer, task.fold, task.seed, self.datasets, callbacks)
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{task}: {error}") from None
+        model = self._saved() if self.options.run.save_models else None
+        return {**record, "threads": parallel.num_threads()}, model
+
+    def _saved(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "model.keras")
+            self.trainer.save(path)
+            return path.read_bytes()
+
+
+def train_elsewhere(clips, task):
+    """As `FoldTrainer`, in another process, which makes its trainer once.
+
+    Args:
+        clips: `ClipsOnDisk`.
+    """
+    return trainer_of(clips)(task)
+
+
+@functools.lru_cache(maxsize=1)
+def trainer_of(clips):
+    """The `FoldTrainer` of this process, made once."""
+    return FoldTrainer(clips.options, clips.read())
+
+
+def _shard(tasks, text):
+    """Every n-th task, from the i-th on, for the shard "i/n"; all without one."""
+    if text is None:
+        return tasks
+    number, count = parse_shard(text)
+    return tasks[number - 1 :: count]
+
+
+def _is_done(options, out, task, record):
+    kept = results.fold_path(out, task.seed, task.fold.group, ".keras")
+    return record is not None and (not options.run.save_models or kept.exists())
+
+
+def _check_devices(options):
+    """Finds out before any long step whether a fold can be trained on the devices asked for."""
+    if options.execution.in_this_process:
+        strategy = distribution.choose_strategy(options.execution.strategy)
+        distribution.check_batch(strategy, options.data.batch_size)
+
+
+def _writes(execution):
+    """Whether this process writes the run's files: of the machines of TF_CONFIG, the first."""
+    return not execution.in_this_process or distribution.writes_results(execution.strategy)
+
+
+def _check_agreement(options, missing, out):
+    if options.execution.in_this_process:
+        message = (
+            f"the workers of TF_CONFIG do not find the same folds in {out}: it must be on a disk "
+            "that they share, and their options the same"
+        )
+        strategy = distribution.choose_strategy(options.execution.strategy)
+        state = f"{options.training.epochs} {list(map(str, missing))}"
+        distribution.agree(strategy, state, message)

@@ -1,0 +1,102 @@
+import functools
+import os
+import subprocess
+import sys
+
+import fold_workers
+import pytest
+
+from me_keras import parallel
+from me_keras.options import ExecutionOptions
+from pipelines.schema import OptionError
+
+
+def test_in_this_process_in_order_one_task_at_a_time():
+    handed_out = []
+
+    def hand_out():
+        for task in fold_workers.tasks(2, seeds=(0, 1)):
+            handed_out.append(task)
+            yield task
+            yield parallel.WAIT
+
+    done = parallel.run(fold_workers.record, hand_out(), ExecutionOptions())
+    for number, (task, record) in enumerate(done, start=1):
+        assert len(handed_out) == number and handed_out[-1] is task
+        assert (record["seed"], record["group"]) == (task.seed, task.fold.group)
+    assert [(t.seed, t.fold.group) for t in handed_out] == [
+        (0, "s00"),
+        (0, "s01"),
+        (1, "s00"),
+        (1, "s01"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "options, cores, threads",
+    [
+        ({}, 8, None),
+        ({"threads": 3}, 8, 3),
+        ({"jobs": 2}, 8, 4),
+        ({"jobs": 3}, 8, 2),
+        ({"jobs": 16}, 8, 1),
+        ({"jobs": 2, "threads": 8}, 8, 8),
+        ({"executor": "ray"}, 8, 1),
+        ({"executor": "ray", "cpus_per_fold": 4.0}, 8, 4),
+        ({"executor": "ray", "cpus_per_fold": 0.5}, 8, 1),
+    ],
+)
+def test_jobs_share_the_cores(monkeypatch, options, cores, threads):
+    monkeypatch.setattr(parallel, "cores", lambda: cores)
+    assert parallel.threads(ExecutionOptions(**options)) == threads
+
+
+@pytest.mark.slow
+def test_processes_are_set_up_once_and_a_task_whose_process_dies_runs_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    notes = []
+    done = parallel.run(
+        fold_workers.Dies(str(tmp_path), "s01", 1),
+        fold_workers.tasks(5),
+        ExecutionOptions(jobs=2, threads=3),
+        on_note=notes.append,
+    )
+    found = {task.fold.group: result for task, result in done}
+    assert len(found) == 5 and os.getpid() not in {r["process"] for r in found.values()}
+    assert {(r["threads"], r["inter"], r["member"]) for r in found.values()} == {(3, 1, False)}
+    assert max(r["had"] for r in found.values()) > 1  # a process takes task by task
+    assert notes == [
+        "fold s01, seed 0: its process was killed by SIGKILL (out of memory?); it runs again"
+    ]
+
+
+@pytest.mark.slow
+def test_the_third_death_is_the_result_of_the_task(tmp_path):
+    done = parallel.run(
+        fold_workers.Dies(str(tmp_path), "s00", 9),
+        fold_workers.tasks(1),
+        ExecutionOptions(),
+        on_note=lambda _: None,
+        own_process=True,
+    )
+    ((_, died),) = done
+    assert isinstance(died, parallel.Died) and "killed by SIGKILL" in str(died)
+    assert len(os.listdir(tmp_path)) == 3
+
+
+def test_processes_of_a_machine_are_numbered_and_a_number_is_free_again(tmp_path):
+    code = "import sys; from me_keras import parallel; print(parallel.take_place(sys.argv[1]))"
+    take = functools.partial(
+        subprocess.run, [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True
+    )
+    assert parallel.take_place(tmp_path) == 0
+    assert [take().stdout, take().stdout] == ["1\n", "1\n"]
+
+
+def test_threads_that_come_too_late_are_refused():
+    import tensorflow as tf
+
+    tf.constant(1.0) + 1.0
+    parallel.set_up(ExecutionOptions())
+    with pytest.raises(OptionError, match="already runs with another number than 37 in this"):
+        parallel.set_up(ExecutionOptions(threads=37))
