@@ -22,7 +22,7 @@ def test_summary_is_of_absolute_errors():
 def test_a_rendered_clip_is_spotted_nearer_than_the_middle():
     config = plan.SynthesisConfig(seed=4, frame_size=(320, 240))
     spec = plan.draw_spec(config, 1, 0, "surprise")
-    error = apex.synthetic_error(dataclasses.replace(spec, num_frames=16, apex=10))
+    error = apex.errors(dataclasses.replace(spec, num_frames=16, apex=10))
     assert error["middle"] == 7 - 10 and error["length"] == 16
     assert abs(error["spotted"]) <= 1
 
@@ -45,9 +45,9 @@ def prepared(path, apex_parameter="annotated", **clip):
 def test_a_prepared_database_is_measured_in_frames_of_the_recording(tmp_path, capsys):
     path = prepared(tmp_path / "p", apex=5)
     assert apex.main(["--prepared", str(path), "--json", str(tmp_path / "x.json")]) == 0
-    report = json.loads((tmp_path / "x.json").read_text())
-    assert report["made spotted"]["mean"] == 3  # the next of the frames kept
-    assert report["made middle"]["mean"] == 115 - 113
+    rows = json.loads((tmp_path / "x.json").read_text())["rows"]
+    assert rows["made spotted"]["mean"] == 3  # the next of the frames kept
+    assert rows["made middle"]["mean"] == 115 - 113
     assert "made middle" in capsys.readouterr().out
 
 

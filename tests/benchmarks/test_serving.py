@@ -31,22 +31,22 @@ class Server:
             raise ServingError("UNAVAILABLE", "no")
 
 
-def test_a_failed_call_is_told_and_is_the_exit_code(monkeypatch, capsys, tmp_path):
+def test_a_failed_call_is_named_and_is_the_exit_code(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(serving, "connect", lambda *_, **__: Server())
     out = tmp_path / "x.json"
-    options = ["--address", "grpc://x", "--seconds", "0.2", "--clients", "2", "--out", str(out)]
+    options = ["--address", "grpc://x", "--seconds", "0.2", "--clients", "2", "--json", str(out)]
     assert serving.main(options) == 1
-    [found] = json.loads(out.read_text())
-    assert found["errors"] == 1 and found["first_error"] == "UNAVAILABLE: no"
-    assert found["requests"] == Server.asked - 1 and found["p50_ms"] <= found["p99_ms"]
-    assert found["requests_per_second"] == pytest.approx(found["requests"] / found["seconds"])
-    assert "1 errors (the first: UNAVAILABLE: no)" in capsys.readouterr().out
+    [found] = json.loads(out.read_text())["rows"].values()
+    assert found["errors"] == 1
+    assert found["requests"] == Server.asked - 1 and found["p50 ms"] <= found["p99 ms"]
+    assert found["requests/s"] == pytest.approx(found["requests"] / found["seconds"])
+    assert "1 calls failed, the first: UNAVAILABLE: no" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("signature", serving.SIGNATURES)
 def test_requests_suit_the_model(signature):
-    config = serving.ServingConfig(signature=signature, batch=3)
-    made = serving.request(config, Server().metadata()["signatures"])
+    options = serving.ServingOptions(signature=signature, batch=3)
+    made = serving.request(options, Server().metadata()["signatures"])
     for values in made.values():
         assert len(values) == 3
     if signature == "serving_bytes":
@@ -70,8 +70,8 @@ def test_wrong_use(capsys, tmp_path):
 def test_eight_clients_and_a_swap_without_an_error(tmp_path, transport, seconds):
     base, out = stand_in.write(tmp_path / "frl_dgt"), tmp_path / "x.json"
     options = ["--model", str(base), "--transports", transport, "--seconds", str(seconds)]
-    options += ["--out", str(out)]
+    options += ["--json", str(out)]
     assert serving.main(options) == 0
-    [found] = json.loads(out.read_text())
-    assert found["errors"] == 0 and found["swapped"] and found["clients"] == 8
+    [found] = json.loads(out.read_text())["rows"].values()
+    assert found["errors"] == 0
     assert found["requests"] > 100 and found["seconds"] >= seconds

@@ -4,34 +4,39 @@ import numpy as np
 import pytest
 
 from benchmarks import setting
-from benchmarks.measure import BenchConfig
-from me_keras.config import LosoConfig, with_presets
+from benchmarks.measure import BenchOptions
+from me_keras.options import Options, resolve
+from pipelines import cli
 
 
 def test_the_default_model_is_measured():
-    assert setting.loso_config(BenchConfig()) == with_presets(LosoConfig(), "frames")
+    chosen = setting.options_of(BenchOptions())
+    expected = resolve(Options(), "frames")
+    assert chosen.training.mixed_precision in ("off", "bfloat16")
+    assert cli.replace(chosen, mixed_precision="auto") == expected
 
 
 def test_options_of_loso_are_taken():
-    options = setting.loso_config(BenchConfig(loso="--batch-size 16 --no-face-fusion"))
-    assert options.batch_size == 16 and not options.face_fusion
+    options = setting.options_of(BenchOptions(loso="--batch-size 16 --no-face-fusion"), epochs=1)
+    assert options.data.batch_size == 16 and not options.model.face_fusion
+    assert options.training.epochs == 1
 
 
 @pytest.mark.parametrize("loso", ["--model ststnet", "--motion tvl1"])
 def test_other_models_are_refused(loso):
     with pytest.raises(ValueError, match="displacement generator"):
-        setting.loso_config(BenchConfig(loso=loso))
+        setting.options_of(BenchOptions(loso=loso))
 
 
-def test_made_data_trains_and_is_held_out_by_subject():
+def test_random_data_trains_and_is_held_out_by_subject():
     from me_keras.evaluation import folds
     from pipelines import dataset
 
-    options = setting.loso_config(BenchConfig(quick=True))
+    options = setting.options_of(BenchOptions(quick=True))
     prepared = setting.prepared(options, quick=True)
     splits = folds.leave_one_subject_out(prepared.subject_keys)
     assert len(splits) == setting.TINY["subjects"]
-    inputs, labels = next(iter(dataset.make_train(prepared, splits[0].train, options, 0)))
+    inputs, labels = next(iter(dataset.make_train(prepared, splits[0].train, options.data, 0)))
     expected = setting.batch(options)
     assert {name: value.shape for name, value in inputs.items()} == {
         name: value.shape for name, value in expected[0].items()
@@ -41,7 +46,7 @@ def test_made_data_trains_and_is_held_out_by_subject():
 
 
 def test_smic_has_its_size():
-    options = setting.loso_config(BenchConfig(loso="--image-size 16"))
+    options = setting.options_of(BenchOptions(loso="--image-size 32"))
     prepared = setting.prepared(options)
     assert len(prepared) == 164 and len(set(prepared.subject_keys)) == 16
     assert prepared.first[-1] + prepared.num_frames[-1] == len(prepared.frames)

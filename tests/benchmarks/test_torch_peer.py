@@ -1,12 +1,11 @@
-"""The PyTorch peer answers, measures and learns as the Keras model does."""
-
-import dataclasses
+"""The PyTorch peer predicts, measures and learns as the Keras model does."""
 
 import numpy as np
 import pytest
 
 from benchmarks import peer, setting
-from benchmarks.measure import BenchConfig
+from benchmarks.measure import BenchOptions
+from pipelines import cli
 
 torch = pytest.importorskip("torch", reason="the PyTorch peer needs torch")
 
@@ -14,9 +13,9 @@ ROOM = 1e-4
 
 
 def made(loso="", **changes):
-    """A tiny configuration, its trainer and the peer with the trainer's weights."""
-    options = setting.loso_config(BenchConfig(quick=True, loso=loso))
-    options = dataclasses.replace(options, epochs=1, warmup_epochs=1, **changes)
+    """Tiny options, their trainer and the peer with the trainer's weights."""
+    changes = {"epochs": 1, "warmup_epochs": 1, **changes}
+    options = setting.options_of(BenchOptions(quick=True, loso=loso), **changes)
     trainer = setting.trainer(options, steps_per_epoch=3)
     rng = np.random.default_rng(1)
     for weight in trainer.model.trainable_weights:  # biases and the head start at zero
@@ -27,26 +26,17 @@ def made(loso="", **changes):
 def smooth_batch(options):
     """A batch of smooth images that move: noise would hide a wrong displacement."""
     inputs, labels = setting.batch(options)
-    rows = np.linspace(0, 9, options.image_size, dtype=np.float32)
+    rows = np.linspace(0, 9, options.data.preparation.image_size, dtype=np.float32)
     for name, shift in (("onset", 0.0), ("apex", 0.2)):
-        phase = np.arange(options.batch_size)[:, None, None] + shift
+        phase = np.arange(options.data.batch_size)[:, None, None] + shift
         wave = np.sin(rows[:, None] + phase) + np.cos(1.7 * rows[None] - 2 * phase)
         inputs[name] = (0.5 + 0.2 * wave[..., None]).astype(np.float32)
     inputs["regions"] = np.clip(inputs["regions"] - 0.14, 0, 1)  # one begins at the border
     return inputs, labels
 
 
-@pytest.mark.parametrize(
-    "loso",
-    [
-        "",
-        "--fusion-order after --depth 2",
-        "--no-local-fusion --readout 0",
-        "--no-global-fusion",
-        "--no-face-fusion",
-    ],
-)
-def test_it_answers_as_the_keras_model(loso):
+@pytest.mark.parametrize("loso", ["", "--num-layers 2 --readout 5"])
+def test_it_predicts_as_the_keras_model(loso):
     options, trainer, theirs = made(loso)
     inputs, _ = smooth_batch(options)
     expected = {name: value.numpy() for name, value in trainer.model(inputs).items()}
@@ -62,16 +52,20 @@ def test_it_answers_as_the_keras_model(loso):
 
 
 def test_the_default_model_has_as_many_parameters():
-    from me_keras.models import frl_dgt
-
-    options = setting.loso_config(BenchConfig())
-    peer.peer_of(options, frl_dgt(options.image_size))  # says what differs
+    options = setting.options_of(BenchOptions())
+    peer.peer_of(options, setting.predictor(options))  # names what differs
 
 
-def test_another_size_is_refused():
-    options, trainer, _ = made()
+def test_other_sizes_and_parts_are_refused():
+    options, trainer, theirs = made()
     with pytest.raises(ValueError, match="differ"):
-        peer.peer_of(dataclasses.replace(options, readout=16), trainer.model)
+        peer.peer_of(cli.replace(options, readout=16), trainer.model)
+    with pytest.raises(ValueError, match="face_fusion True only"):
+        peer.peer_of(cli.replace(options, face_fusion=False), trainer.model)
+    from benchmarks.torch_peer.training import Training
+
+    with pytest.raises(ValueError, match="photometric"):
+        Training(theirs, cli.replace(options, reconstruction="census").training, steps=1)
 
 
 @pytest.mark.parametrize("dgm", ["joint", "two-stage"])
@@ -82,7 +76,7 @@ def test_it_learns_as_the_keras_model(dgm):
 
     options, trainer, theirs = made(dgm=dgm, dropout=0.0, head_dropout=0.0)
     batch = smooth_batch(options)
-    trained = Training(theirs, options, steps=3)
+    trained = Training(theirs, options.training, steps=3)
     start = flat(theirs.parameters())
     expected = trainer.fit(tf.data.Dataset.from_tensors(batch).repeat())[0]["loss"]
     loss = trained.run(peer.as_tensors({**batch[0], **batch[1]}), steps=3)
@@ -97,11 +91,3 @@ def test_it_learns_as_the_keras_model(dgm):
 def flat(tensors):
     """All numbers of some tensors in one vector, a copy."""
     return torch.cat([tensor.detach().flatten() for tensor in tensors])
-
-
-def test_losses_it_does_not_have_are_refused():
-    from benchmarks.torch_peer.training import Training
-
-    options, _, theirs = made(reconstruction="census")
-    with pytest.raises(ValueError, match="photometric"):
-        Training(theirs, options, steps=1)
