@@ -20,9 +20,9 @@ def write_flow(folder, subjects=("s01", "s02", "s03"), per_class=1):
             rng = np.random.default_rng(len(rows))
             image = rng.integers(110, 146, (28, 28, 3)).astype(np.uint8)
             image[9 * label : 9 * label + 9, :, 1] = 255
-            name = f"{subject}_{index}.png"
-            cv2.imwrite(str(folder / name), image)
-            rows.append((name, subject, f"{subject}_{index}", label))
+            clip = f"{subject}_{('ne', 'po', 'sur')[label]}_{index + 1:02d}"
+            cv2.imwrite(str(folder / f"{clip}.png"), image)
+            rows.append((f"{clip}.png", subject, clip, label))
     table = pd.DataFrame(rows, columns=["file", "subject", "clip", "label"])
     table.to_csv(folder / "labels.csv", index=False)
     return folder
