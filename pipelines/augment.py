@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from pipelines.options import AugmentConfig
+from pipelines.options import AugmentationOptions
 from pipelines.schema import MIRRORED_REGIONS
 
 
@@ -26,23 +26,23 @@ class Draw(NamedTuple):
     motion_turn: tf.Tensor  # radians
 
 
-def sample(seed: tf.Tensor, batch: int, config: AugmentConfig, image_size: int) -> Draw:
+def sample(seed: tf.Tensor, batch: int, options: AugmentationOptions, image_size: int) -> Draw:
     """Draws the augmentation of `batch` samples.
 
     Args:
         seed: (2,) integers; the same seed gives the same draw.
-        image_size: side of the crop, px: `config.shift` is a share of it.
+        image_size: side of the crop, px: `options.shift` is a share of it.
     """
-    reach = shift_reach(config, image_size)
+    reach = shift_reach(options, image_size)
     # Rounded, the first two rows are whole numbers in [-reach, reach], each equally likely.
-    spread = [reach + 0.499, reach + 0.499, config.gain, config.contrast, config.tone]
-    spread += [config.flicker, config.motion_gain, math.radians(config.motion_turn), 0.5]
+    spread = [reach + 0.499, reach + 0.499, options.gain, options.contrast, options.tone]
+    spread += [options.flicker, options.motion_gain, math.radians(options.motion_turn), 0.5]
     middle = [0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 0.0, 0.5]
     u = tf.random.stateless_uniform((9, batch), seed, -1.0, 1.0)
     u = u * tf.constant(spread)[:, None] + tf.constant(middle)[:, None]
     down, right, *values, chance = tf.unstack(u)
     shift = tf.cast(tf.round(tf.stack([down, right], 1)), tf.int32)
-    return Draw(chance < config.mirror, shift, *values)
+    return Draw(chance < options.mirror, shift, *values)
 
 
 def nothing(batch: int) -> Draw:
@@ -51,9 +51,9 @@ def nothing(batch: int) -> Draw:
     return Draw(zero > one, tf.zeros((batch, 2), tf.int32), one, one, zero, one, one, zero)
 
 
-def shift_reach(config: AugmentConfig, image_size: int) -> int:
+def shift_reach(options: AugmentationOptions, image_size: int) -> int:
     """The largest shift in whole px: shifting by whole px never blurs the sub-pixel motion."""
-    return round(config.shift * image_size)
+    return round(options.shift * image_size)
 
 
 def apply_to_frames(pair: tf.Tensor, draw: Draw, image_size: int):

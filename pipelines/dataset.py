@@ -7,6 +7,7 @@ index is computed from it, so a clip left out cannot be reached.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import NamedTuple
 
@@ -14,21 +15,11 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines import augment
-from pipelines.options import DatasetConfig
-from pipelines.prepared.arrays import Prepared, open_prepared
-
-__all__ = [
-    "DatasetConfig",
-    "Prepared",
-    "draw_pairs",
-    "make_eval",
-    "make_pairs",
-    "make_train",
-    "open_prepared",
-]
+from pipelines.options import DataOptions, PreparationOptions
+from pipelines.prepared import Prepared
 
 
-def make_train(prepared: Prepared, rows, config: DatasetConfig, seed: int) -> tf.data.Dataset:
+def make_train(prepared: Prepared, rows, data: DataOptions, seed: int) -> tf.data.Dataset:
     """Endless random pairs of the clips `rows`, augmented; the same seed gives the same batches.
 
     Args:
@@ -36,14 +27,14 @@ def make_train(prepared: Prepared, rows, config: DatasetConfig, seed: int) -> tf
     Returns:
         Elements ({"onset", "apex": (b, n, n, 1) float32 in [0, 1], "regions": (b, 9, 4)},
         {"label": (b,) int32}), with "motion": (b, n, n, c) in place of the frames where `prepared`
-        holds motion. b is `config.batch_size`, always full.
+        holds motion. b is `data.batch_size`, always full.
     Raises:
         ValueError: no rows.
     """
-    return _endless(prepared, rows, config, seed, _training_pair)
+    return _endless(prepared, rows, data, seed, _training_pair)
 
 
-def make_pairs(prepared: Prepared, rows, config: DatasetConfig, seed: int) -> tf.data.Dataset:
+def make_pairs(prepared: Prepared, rows, data: DataOptions, seed: int) -> tf.data.Dataset:
     """As `make_train`, with any two different frames of a clip in either order.
 
     Their motion is wider and more varied than from onset to apex: what the displacement network
@@ -51,10 +42,10 @@ def make_pairs(prepared: Prepared, rows, config: DatasetConfig, seed: int) -> tf
     """
     if prepared.motion is not None:
         raise ValueError("pairs need frames; this database holds motion")
-    return _endless(prepared, rows, config, seed, _any_pair)
+    return _endless(prepared, rows, data, seed, _any_pair)
 
 
-def make_eval(prepared: Prepared, rows, config: DatasetConfig) -> tf.data.Dataset:
+def make_eval(prepared: Prepared, rows, data: DataOptions) -> tf.data.Dataset:
     """The evaluation pair (onset and apex) of each clip, once, in the order of `rows`, centre crop.
 
     Labels are left out on purpose: look them up by row, after predicting.
@@ -63,34 +54,32 @@ def make_eval(prepared: Prepared, rows, config: DatasetConfig) -> tf.data.Datase
         Elements (inputs as `make_train`'s, {"row": (b,) int32}): "row" is the clip's index in
         `prepared`, -1 where the last batch is padded to its full size.
     """
-    size, rows = config.batch_size, _checked(prepared, rows)
+    size, rows = data.batch_size, _checked(prepared, rows)
     padded = np.full(-(-len(rows) // size) * size, -1, np.int32)
     padded[: len(rows)] = rows
-    build = _evaluation(config_of(config), *_geometry(prepared))
+    build = _evaluation(size, *_geometry(prepared))
     with tf.device("CPU:0"):
         return build(prepared.bank, *_tables(prepared, padded))
 
 
-def draw_pairs(prepared: Prepared, count: int, config: DatasetConfig, seed: int) -> np.ndarray:
+def draw_pairs(prepared: Prepared, count: int, data: DataOptions, seed: int) -> np.ndarray:
     """(n, count, 2) int32 frame pairs of each clip: its evaluation pair, then training pairs."""
     rows = np.repeat(np.arange(len(prepared)), count)
     clips = _Clips(*tf.unstack(_tables(prepared, rows)[0], axis=1))
     u = tf.random.stateless_uniform((2, len(rows)), [seed, 0])
-    pairs = _training_pair(clips, u, config).numpy().reshape(-1, count, 2)
+    pairs = _training_pair(clips, u, data).numpy().reshape(-1, count, 2)
     pairs[:, 0] = np.stack([prepared.onset, prepared.apex], 1)
     return pairs
 
 
-def config_of(config) -> DatasetConfig:
-    """The dataset's part of a larger configuration."""
-    names = DatasetConfig.__dataclass_fields__
-    return DatasetConfig(**{name: getattr(config, name) for name in names})
-
-
-def _endless(prepared, rows, config, seed, draw_pair):
+def _endless(prepared, rows, data, seed, draw_pair):
     rows = _checked(prepared, rows)
-    build = _training(config_of(config), *_geometry(prepared), draw_pair)
-    quota = _quota(prepared.labels[rows], config.balance)
+    # Options that no graph depends on must not make another one.
+    drawn = dataclasses.replace(
+        data, preparation=PreparationOptions(), prepared=None, protocol=None, balance=1.0
+    )
+    build = _training(drawn, *_geometry(prepared), draw_pair)
+    quota = _quota(prepared.labels[rows], data.balance)
     with tf.device("CPU:0"):
         return build(prepared.bank, *_tables(prepared, rows), quota, tf.constant(seed, tf.int64))
 
@@ -147,9 +136,8 @@ _TABLES = (tf.TensorSpec([None, 7], tf.int32), tf.TensorSpec([None, 9, 4], tf.fl
 
 
 @functools.lru_cache(maxsize=32)
-def _evaluation(config, bank_spec, image_size, maps_per_clip):
+def _evaluation(size, bank_spec, image_size, maps_per_clip):
     """The function (bank, table, regions) -> finite dataset of evaluation pairs."""
-    size = config.batch_size
 
     @tf.function(input_signature=(bank_spec, *_TABLES))
     def build(bank, table, regions):
@@ -170,9 +158,10 @@ def _evaluation(config, bank_spec, image_size, maps_per_clip):
 
 
 @functools.lru_cache(maxsize=32)
-def _training(config, bank_spec, image_size, maps_per_clip, draw_pair):
+def _training(data, bank_spec, image_size, maps_per_clip, draw_pair):
     """The function (bank, table, regions, quota, seed) -> endless dataset of random pairs."""
-    size, reach = config.batch_size, augment.shift_reach(config, image_size)
+    size, varied = data.batch_size, data.augmentation
+    reach = augment.shift_reach(varied, image_size)
     quota_and_seed = tf.TensorSpec([None], tf.float64), tf.TensorSpec([], tf.int64)
 
     @tf.function(input_signature=(bank_spec, *_TABLES, *quota_and_seed))
@@ -184,14 +173,14 @@ def _training(config, bank_spec, image_size, maps_per_clip, draw_pair):
             clips = _Clips(*tf.unstack(tf.gather(table, places), axis=1))
             u = tf.random.stateless_uniform((2, size), stream(2, step))
             if bank.dtype == tf.uint8:
-                which = clips.first[:, None] + draw_pair(clips, u, config)
+                which = clips.first[:, None] + draw_pair(clips, u, data)
             else:
                 which = clips.row * maps_per_clip + tf.cast(u[0] * maps_per_clip, tf.int32)
-            draw = augment.sample(stream(3, step), size, config, image_size)
+            draw = augment.sample(stream(3, step), size, varied, image_size)
             inputs = _inputs(bank, which, tf.gather(regions, places), draw, image_size, reach)
-            if config.noise and "onset" in inputs:
+            if varied.noise and "onset" in inputs:
                 frames = tf.stack([inputs["onset"], inputs["apex"]])
-                frames = augment.add_noise(frames, stream(4, step), config.noise)
+                frames = augment.add_noise(frames, stream(4, step), varied.noise)
                 inputs["onset"], inputs["apex"] = tf.unstack(frames)
             return inputs, {"label": clips.labels}
 
@@ -230,17 +219,17 @@ def _epoch(labels, quota, seed):
 # Draws of two frames (b, 2) of each clip, as indices into the clip; u: (2, b) in [0, 1).
 
 
-def _training_pair(clips, u, config):
+def _training_pair(clips, u, data):
     onset, apex, offset = tf.unstack(tf.cast(tf.stack(clips[2:5]), tf.float32))
     rise, decay = apex - onset, tf.maximum(offset - apex, 0.0)
-    first = tf.floor(onset + u[0] * (config.onset_jitter * rise + 1.0))
-    low, high = apex - config.apex_jitter * rise, apex + config.apex_jitter * decay
+    first = tf.floor(onset + u[0] * (data.onset_jitter * rise + 1.0))
+    low, high = apex - data.apex_jitter * rise, apex + data.apex_jitter * decay
     second = tf.floor(low + u[1] * (high - low) + 0.5)
     first = tf.minimum(first, apex - 1.0)
     return tf.cast(tf.stack([first, tf.maximum(second, first + 1.0)], 1), tf.int32)
 
 
-def _any_pair(clips, u, config):
+def _any_pair(clips, u, data):
     count = tf.cast(clips.num_frames, tf.float32)
     first = tf.minimum(tf.floor(u[0] * count), count - 1.0)
     second = tf.minimum(tf.floor(u[1] * (count - 1.0)), count - 2.0)

@@ -14,14 +14,17 @@ import functools
 import hashlib
 import os
 import pathlib
+import threading
 import uuid
 from typing import Callable, NamedTuple
 
 import cv2
 import numpy as np
 
-from pipelines.options import DatasetConfig
+from pipelines import parallel
+from pipelines.options import DataOptions
 from pipelines.prepared.arrays import Prepared, aligned_empty
+from pipelines.progress import Progress
 from pipelines.schema import DataError
 
 _VERSION = 1  # of the settings below: raise it when one changes, so that no stale cache is read
@@ -46,12 +49,12 @@ def farneback(frames: np.ndarray) -> np.ndarray:
 
 def dis(frames: np.ndarray) -> np.ndarray:
     """Dense inverse search flow (Kroeger 2016) at full resolution, and its strain: (h, w, 3)."""
-    return _with_strain(_dis().calc(frames[0], frames[-1], None))
+    return _with_strain(_dis(threading.get_ident()).calc(frames[0], frames[-1], None))
 
 
 def tvl1(frames: np.ndarray) -> np.ndarray:
     """Total-variation L1 flow (Zach 2007) and its strain: (h, w, 3)."""
-    return _with_strain(_tvl1().calc(frames[0], frames[-1], None))
+    return _with_strain(_tvl1(threading.get_ident()).calc(frames[0], frames[-1], None))
 
 
 def difference(frames: np.ndarray) -> np.ndarray:
@@ -100,8 +103,8 @@ def _with_strain(flow):
     return np.concatenate([flow, strain(flow)[..., None]], -1)
 
 
-@functools.cache  # one per process: the algorithm keeps its buffers
-def _dis():
+@functools.cache  # one per thread: the algorithm keeps its buffers
+def _dis(thread):
     algorithm = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     algorithm.setFinestScale(0)  # full resolution; the preset's half resolution loses a third
     algorithm.setVariationalRefinementIterations(20)
@@ -109,7 +112,7 @@ def _dis():
 
 
 @functools.cache
-def _tvl1():
+def _tvl1(thread):
     return cv2.optflow.DualTVL1OpticalFlow.create(nscales=1, warps=5)
 
 
@@ -117,7 +120,7 @@ def motion_bank(
     prepared: Prepared,
     name: str,
     pairs_per_clip: int,
-    config: DatasetConfig,
+    data: DataOptions,
     seed: int,
     cache_dir,
     jobs: int = 0,
@@ -131,7 +134,7 @@ def motion_bank(
     Args:
         prepared: a database of frames.
         name: a key of `MOTIONS`.
-        config: ranges of the random pairs.
+        data: ranges of the random pairs.
         cache_dir: folder for the cached motion; made if missing.
         jobs: number of processes; 0 for one per core.
     Returns:
@@ -148,7 +151,7 @@ def motion_bank(
         raise DataError(f"{prepared.path} holds motion, not frames: {name} cannot be computed")
     from pipelines import dataset
 
-    pairs = dataset.draw_pairs(prepared, pairs_per_clip, config, seed)  # (n, p, 2)
+    pairs = dataset.draw_pairs(prepared, pairs_per_clip, data, seed)  # (n, p, 2)
     size, channels = prepared.frame_size, MOTIONS[name].channels
     key = hashlib.sha256(f"{_VERSION} {prepared.digest}".encode() + pairs.tobytes())
     path = pathlib.Path(cache_dir) / f"{name}-{key.hexdigest()[:16]}.npy"
@@ -167,23 +170,22 @@ def motion_bank(
 
 
 def _compute(prepared, name, pairs, shape, jobs):
-    from tqdm import tqdm
-
-    from pipelines import parallel
-
     ends = prepared.first + prepared.num_frames
     clips = [prepared.frames[a:b] for a, b in zip(prepared.first, ends)]  # views, no copies
     motion = aligned_empty(shape, np.float16)
-    results = parallel.run(_clip_motion, list(zip(clips, pairs)), name, jobs)
-    count = pairs.shape[1]
-    # disable=None: silent where the output is not a terminal
-    for i, maps in enumerate(tqdm(results, name, len(clips), unit="clip", disable=None)):
-        motion[i * count : (i + 1) * count] = maps
+    task, count = functools.partial(_clip_motion, name=name), pairs.shape[1]
+    with Progress(len(clips), f"{name} motion", "clip") as progress:
+        results = parallel.run(task, zip(clips, pairs), jobs, ordered=True, retries=1)
+        for i, (_, maps) in enumerate(results):
+            if isinstance(maps, parallel.Died):
+                raise ChildProcessError(f"{name}: a process was {maps}: try fewer --jobs")
+            motion[i * count : (i + 1) * count] = maps
+            progress.update()
     return motion
 
 
 def _clip_motion(item, name):
-    """(p, S, S, c) float16 motion of the pairs of one clip, in a worker process."""
+    """(p, S, S, c) float16 motion of the pairs of one clip, in any process."""
     frames, pairs = item
     maps = [MOTIONS[name].compute(frames[first : second + 1]) for first, second in pairs]
     return np.stack(maps).astype(np.float16)

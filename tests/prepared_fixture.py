@@ -1,11 +1,11 @@
 """Writes small prepared databases, in the form `pipelines.prepare` writes, for tests to read."""
 
-import json
 import pathlib
 
 import numpy as np
 
 from pipelines import schema
+from pipelines.prepared import manifest as manifests
 from pipelines.prepared import records
 
 # Boxes that no mirror maps onto themselves, so that a forgotten mirror shows.
@@ -38,7 +38,7 @@ def write_prepared(path, clips, image_size=16, margin=2, kind="frames", edit=Non
         writer.write(_record(i, clip, size, kind))
     writer.close()
     manifest = {
-        "format": records.FORMAT,
+        "format": manifests.FORMAT,
         "dataset": "made",
         "kind": kind,
         "parameters": {},
@@ -54,7 +54,7 @@ def write_prepared(path, clips, image_size=16, margin=2, kind="frames", edit=Non
     }
     if edit:
         edit(manifest)
-    (path / "manifest.json").write_text(json.dumps(manifest))
+    manifests.write_manifest(path, manifest)
     return path
 
 

@@ -1,16 +1,15 @@
-"""Reads what `pipelines.prepare` wrote: a manifest and TFRecord shards -> arrays in memory."""
+"""The prepared clips as arrays in memory, read from the TFRecords of a prepared folder."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import hashlib
-import json
 import pathlib
 
 import numpy as np
 
-from pipelines.prepared.records import FORMAT
+from pipelines.prepared.manifest import REMEDY, checked_manifest
 from pipelines.schema import REGIONS, DataError
 
 _ALIGNMENT = 64  # bytes, of every tensor
@@ -130,32 +129,11 @@ def open_prepared(path) -> Prepared:
             that are not those of the manifest.
     """
     path = pathlib.Path(path)
-    manifest = _read_manifest(path)
+    manifest = checked_manifest(path)
     try:
         return _read_records(path, manifest)
     except KeyError as error:
-        raise DataError(f"{path}: no {error} in the manifest or a record; {_REMEDY}") from None
-
-
-_REMEDY = "run python -m pipelines.prepare again"
-
-
-def _read_manifest(path):
-    try:
-        manifest = json.loads((path / "manifest.json").read_text())
-    except OSError:
-        raise DataError(
-            f"{path}: no manifest.json, so not a prepared database; make one with "
-            "python -m pipelines.prepare"
-        ) from None
-    except ValueError as error:
-        raise DataError(f"{path / 'manifest.json'}: not JSON ({error}); {_REMEDY}") from None
-    found = manifest.get("format") if isinstance(manifest, dict) else None
-    if found != FORMAT:
-        raise DataError(f"{path / 'manifest.json'}: format {found}, expected {FORMAT}; {_REMEDY}")
-    if not manifest.get("clips"):
-        raise DataError(f"{path / 'manifest.json'}: holds no clip; check the data root, {_REMEDY}")
-    return manifest
+        raise DataError(f"{path}: no {error} in the manifest or a record; {REMEDY}") from None
 
 
 def _read_records(path, manifest):
@@ -176,7 +154,7 @@ def _read_records(path, manifest):
         for name, column in columns.items():
             column[i] = record[name]
         if (record["key"].decode(), record["label"]) != (clips[i]["key"], clips[i]["label"]):
-            raise DataError(f"{path}: record {i} is not {clips[i]['key']} as listed; {_REMEDY}")
+            raise DataError(f"{path}: record {i} is not {clips[i]['key']} as listed; {REMEDY}")
         regions[i] = record["regions"].reshape(-1, 4)
         if motion is None:
             part = frames[first[i] : first[i] + counts[i]]
@@ -184,7 +162,7 @@ def _read_records(path, manifest):
         else:
             motion[i] = _array(path, record, "motion", np.float32, motion[i].shape)
     if hasher.hexdigest() != manifest["digest"]:
-        raise DataError(f"{path}: records differ from the manifest's digest; {_REMEDY}")
+        raise DataError(f"{path}: records differ from the manifest's digest; {REMEDY}")
     if kind == "frames":
         columns["apex"] = np.array([_apex(path, clip) for clip in clips], np.int32)
     return Prepared(
@@ -213,7 +191,7 @@ def _apex(path, clip):
     """Index of the evaluation pair's second frame."""
     onset, apex, offset = clip["onset"], clip["apex"], clip["offset"]
     if not 0 <= onset < offset < clip["num_frames"] or (apex or 0) > offset:
-        raise DataError(f"{path}: {clip['key']}: onset, apex, offset do not fit; {_REMEDY}")
+        raise DataError(f"{path}: {clip['key']}: onset, apex, offset do not fit; {REMEDY}")
     # An apex on the onset would pair a frame with itself: no motion to see.
     if apex is not None and apex > onset:
         return apex
@@ -234,7 +212,7 @@ def _records(path, clips):
     shards = list(dict.fromkeys(c["shard"] for c in clips))
     for shard in shards:
         if not (path / shard).is_file():
-            raise DataError(f"{path / shard}: shard is missing; {_REMEDY}")
+            raise DataError(f"{path / shard}: shard is missing; {REMEDY}")
     count = 0
     try:
         for raw in tf.data.TFRecordDataset([str(path / s) for s in shards]).as_numpy_iterator():
@@ -242,9 +220,9 @@ def _records(path, clips):
             if count <= len(clips):
                 yield _parse(tf.train.Example.FromString(raw), raw)
     except tf.errors.DataLossError:
-        raise DataError(f"{path}: damaged after record {count}; {_REMEDY}") from None
+        raise DataError(f"{path}: damaged after record {count}; {REMEDY}") from None
     if count != len(clips):
-        raise DataError(f"{path}: {count} records, but the manifest lists {len(clips)}; {_REMEDY}")
+        raise DataError(f"{path}: {count} records, but the manifest lists {len(clips)}; {REMEDY}")
 
 
 def _parse(example, raw):
@@ -262,6 +240,6 @@ def _array(path, record, name, dtype, shape):
     if values.size != np.prod(shape):
         raise DataError(
             f"{path}: {record['key'].decode()} has {values.size} values of {name}, "
-            f"expected {'x'.join(map(str, shape))}; {_REMEDY}"
+            f"expected {'x'.join(map(str, shape))}; {REMEDY}"
         )
     return values.reshape(shape)

@@ -1,9 +1,9 @@
-"""The prepared form of a clip: what is kept of it, and how it lies in a TFRecord (format 1).
+"""The prepared form of a clip: what is kept of it, and how it lies in a TFRecord.
 
 A record of frames holds `frames`, raw uint8 of shape (t, S, S, 1), onset, apex (-1 where the
 database has no label) and offset as indices into them, `regions` (9 boxes as fractions) and
 `landmarks` (478 points in px of the aligned image). A record of ready-made motion holds `motion`,
-raw float32 of shape (h, w, 3), channels u, v, strain. `dataset.py` reads them.
+raw float32 of shape (h, w, 3), channels u, v, strain. `arrays.py` reads them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import numpy as np
 
 from pipelines import schema
 
-FORMAT = 2  # 2: landmarks of the onset frame steadied by the frames after it
 CLIPS_PER_SHARD = 64
 
 
@@ -45,12 +44,12 @@ def keep_frames(clip: schema.Clip, max_frames: int) -> list[int]:
     return sorted(kept | set(free[: max_frames - len(kept)]))
 
 
-def frames_record(clip: schema.Clip, config) -> Record:
+def frames_record(clip: schema.Clip, options) -> Record:
     """Reads, detects, aligns: the record of one clip of frames.
 
     Args:
         clip: as a database's `read` returns it.
-        config: a `prepare.PrepareConfig`.
+        options: `pipelines.options.PreparationOptions`.
     Raises:
         DataError: a frame is broken, or no face is found on the onset frame.
     """
@@ -60,17 +59,16 @@ def frames_record(clip: schema.Clip, config) -> Record:
         raise schema.DataError(f"{clip.key}: onset and offset do not fit its frames")
     if clip.apex is not None and not clip.onset <= clip.apex <= clip.offset:
         raise schema.DataError(f"{clip.key}: apex {clip.apex} lies outside the clip")
-    kept = keep_frames(clip, config.max_frames)
+    kept = keep_frames(clip, options.max_frames)
     onset, offset = kept.index(clip.onset), kept.index(clip.offset)
     images = frames.iterate_frames([clip.frames[i] for i in kept])
-    aligned = align.align_clip(
-        images, onset, config.image_size, config.margin, config.rigid, name=clip.frames[clip.onset]
-    )
+    shape, name = (options.image_size, options.margin), clip.frames[clip.onset]
+    aligned = align.align_clip(images, onset, *shape, options.rigid, name=name)
     boxes = align.region_boxes(aligned.landmarks, aligned.frames.shape[1])
     peak: int | None
-    if config.apex == "spotted":
+    if options.apex == "spotted":
         peak = apex.spot(aligned.frames, boxes, onset, offset)
-    elif config.apex == "middle":
+    elif options.apex == "middle":
         peak = apex.middle(onset, offset)
     else:
         peak = None if clip.apex is None else kept.index(clip.apex)
@@ -97,7 +95,7 @@ def motion_record(clip: schema.Clip, database) -> Record:
     motion = database.read_motion(clip.frames[0])  # (h, w, 3)
     features = {
         "motion": motion.astype("<f4").tobytes(),
-        "regions": np.asarray(database.REGION_BOXES, np.float32).ravel(),
+        "regions": np.asarray(database.region_boxes, np.float32).ravel(),
     }
     record = _record(clip, features)
     record.entry["shape"] = list(motion.shape[:2])

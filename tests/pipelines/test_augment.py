@@ -5,10 +5,10 @@ import tensorflow as tf
 from prepared_fixture import BOXES
 
 from pipelines import augment, schema
-from pipelines.options import AugmentConfig
+from pipelines.options import AugmentationOptions
 
-STILL = AugmentConfig(mirror=0, shift=0, gain=0, contrast=0, tone=0, flicker=0)
-LIVELY = AugmentConfig(shift=0.125, gain=0.3, contrast=0.3, tone=0.3, flicker=0.1)
+STILL = AugmentationOptions(mirror=0, shift=0, gain=0, contrast=0, tone=0, flicker=0)
+LIVELY = AugmentationOptions(shift=0.125, gain=0.3, contrast=0.3, tone=0.3, flicker=0.1)
 
 
 def both_ways(function, *args):
@@ -176,4 +176,4 @@ def test_a_scalar_motion_keeps_its_sign_when_mirrored():
 )
 def test_a_value_out_of_range_is_refused(values, message):
     with pytest.raises(ValueError, match=message):
-        AugmentConfig(**values)
+        AugmentationOptions(**values)

@@ -10,12 +10,14 @@ import pytest
 import tensorflow as tf
 from prepared_fixture import BOXES, write_prepared
 
-from pipelines import dataset
+from pipelines import cli, dataset
+from pipelines.options import AugmentationOptions, DataOptions, PreparationOptions
+from pipelines.prepared import open_prepared
 
-STILL = dict(mirror=0, shift=0, gain=0, contrast=0, tone=0, flicker=0)
+STILL = AugmentationOptions(mirror=0, shift=0, gain=0, contrast=0, tone=0, flicker=0)
 LABELS = [0] * 8 + [1] * 4 + [2] * 3
 CLIP = {"subject": 1, "label": 0}
-PLAIN = dataset.DatasetConfig(batch_size=5, balance=0, **STILL)
+PLAIN = DataOptions(batch_size=5, balance=0, augmentation=STILL)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def clips():
 @pytest.fixture(scope="module")
 def prepared(clips, tmp_path_factory):
     path = tmp_path_factory.mktemp("data") / "prepared"
-    return dataset.open_prepared(write_prepared(path, clips, image_size=8, margin=0))
+    return open_prepared(write_prepared(path, clips, image_size=8, margin=0))
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def moving(tmp_path_factory):
         {"subject": i // 3, "label": label, "motion": np.full((8, 8, 3), i)}
         for i, label in enumerate(LABELS)
     ]
-    return dataset.open_prepared(write_prepared(path, clips, 8, 0, kind="precomputed"))
+    return open_prepared(write_prepared(path, clips, 8, 0, kind="precomputed"))
 
 
 def read_pixels(inputs):
@@ -83,7 +85,7 @@ def test_without_jitter_training_sees_the_evaluation_pair(prepared):
 def test_onset_comes_before_apex_however_short_the_clip_and_wide_the_jitter(tmp_path, span):
     onset, apex, offset = span
     clip = {"onset": onset, "apex": apex, "offset": offset, "num_frames": offset + 1, **CLIP}
-    tiny = dataset.open_prepared(write_prepared(tmp_path / "p", [clip], 8, 0))
+    tiny = open_prepared(write_prepared(tmp_path / "p", [clip], 8, 0))
     config = dataclasses.replace(PLAIN, onset_jitter=1, apex_jitter=1)
     pairs = drawn(dataset.make_train(tiny, [0], config, 0), 40)
     assert (pairs[:, 1] < pairs[:, 2]).all()
@@ -124,7 +126,7 @@ def test_balance_ignores_a_class_without_clips(prepared):
 
 
 def test_the_same_seed_gives_the_same_batches(prepared):
-    config = dataset.DatasetConfig(batch_size=4, noise=0.02)
+    config = DataOptions(batch_size=4, augmentation=AugmentationOptions(noise=0.02))
 
     def batches(seed):
         return list(dataset.make_train(prepared, range(15), config, seed).take(12))
@@ -144,7 +146,7 @@ def test_every_pair_comes_with_its_own_regions(prepared):
 
 
 def test_augmentation_is_drawn_anew_for_every_pair_and_step(prepared):
-    config = dataclasses.replace(PLAIN, flicker=0.5, onset_jitter=0, apex_jitter=0)
+    config = cli.replace(PLAIN, flicker=0.5, onset_jitter=0, apex_jitter=0)
     batches = dataset.make_train(prepared, [0], config, 0).take(8)
     # The same pair each time, so that its brightness tells one draw from another.
     brightness = [tf.reduce_mean(x["apex"], (1, 2, 3)).numpy() for x, _ in batches]
@@ -197,8 +199,8 @@ def test_evaluation_carries_the_row_of_every_pair(prepared):
 
 def test_evaluation_cuts_the_centre(tmp_path):
     path = write_prepared(tmp_path / "p", [CLIP], image_size=16, margin=2)
-    wide = dataset.open_prepared(path)
-    inputs, _ = next(iter(dataset.make_eval(wide, [0], dataset.DatasetConfig(batch_size=1))))
+    wide = open_prepared(path)
+    inputs, _ = next(iter(dataset.make_eval(wide, [0], DataOptions(batch_size=1))))
     expected = wide.frames[wide.apex[0], 2:18, 2:18] / 255
     np.testing.assert_allclose(inputs["apex"][0, ..., 0], expected, atol=1e-6)
     np.testing.assert_allclose(inputs["regions"][0], (BOXES * 20 - 2) / 16, atol=1e-6)
@@ -220,7 +222,7 @@ def test_motion_takes_the_place_of_frames(moving):
 
 
 def test_motion_is_augmented_together_with_its_boxes(moving):
-    config = dataclasses.replace(PLAIN, mirror=1)
+    config = cli.replace(PLAIN, mirror=1)
     inputs, _ = next(iter(dataset.make_train(moving, range(1, 15), config, 0)))
     assert (inputs["motion"][..., 0] < 0).numpy().all() and (
         inputs["motion"][..., 1] > 0
@@ -233,23 +235,13 @@ def test_wide_pairs_need_frames(moving):
         dataset.make_pairs(moving, [0], PLAIN, 0)
 
 
-def test_a_larger_configuration_serves(prepared):
-    @dataclasses.dataclass(frozen=True)
-    class Larger(dataset.DatasetConfig):
-        epochs: int = 3
-
-    config = Larger(**{**dataclasses.asdict(PLAIN)}, epochs=9)
-    assert dataset.config_of(config) == PLAIN
-    dataset.make_train(prepared, [0], config, 0)
-
-
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
     """48 clips of 32 frames at 128 px: 32 MB."""
     frames = np.zeros((32, 144, 144), np.uint8)
     clips = [{"subject": i // 6, "label": i % 3, "frames": frames} for i in range(48)]
     path = write_prepared(tmp_path_factory.mktemp("large") / "p", clips, 128, 8)
-    return dataset.open_prepared(path)
+    return open_prepared(path)
 
 
 def run_fold(prepared, fold, config):
@@ -265,7 +257,7 @@ def run_fold(prepared, fold, config):
 
 
 def test_a_new_fold_costs_milliseconds_and_no_trace(large, monkeypatch):
-    config = dataset.DatasetConfig(batch_size=8)
+    config = DataOptions(batch_size=8)
     run_fold(large, 0, config)
 
     def traced(*args):
@@ -273,6 +265,8 @@ def test_a_new_fold_costs_milliseconds_and_no_trace(large, monkeypatch):
 
     monkeypatch.setattr(dataset.augment, "sample", traced)
     monkeypatch.setattr(dataset.augment, "nothing", traced)
+    elsewhere = PreparationOptions(data_root=("/elsewhere",))  # no graph depends on these
+    config = dataclasses.replace(config, preparation=elsewhere, balance=0.3)
     assert np.median([run_fold(large, fold, config) for fold in range(1, 10)]) < 0.05
 
 
@@ -285,7 +279,7 @@ def resident():
 @pytest.mark.slow
 @pytest.mark.skipif(not pathlib.Path("/proc/self/statm").exists(), reason="reads Linux' /proc")
 def test_memory_does_not_grow_from_fold_to_fold(large):
-    config = dataset.DatasetConfig(batch_size=8)
+    config = DataOptions(batch_size=8)
     for fold in range(4):
         run_fold(large, fold, config)
     before = resident()

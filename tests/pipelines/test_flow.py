@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from prepared_fixture import frames_of, write_prepared
 
-from pipelines import dataset, flow
+from pipelines import cli, dataset, flow
+from pipelines.options import DataOptions
+from pipelines.prepared import open_prepared
 from pipelines.schema import DataError
 
-CONFIG = dataset.DatasetConfig(batch_size=2)
+CONFIG = DataOptions(batch_size=2)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def test_channel_counts_are_as_listed(moved):
 def prepared(tmp_path_factory):
     clips = [{"subject": i, "label": i % 3, "num_frames": 10 + i} for i in range(4)]
     path = tmp_path_factory.mktemp("data") / "p"
-    return dataset.open_prepared(write_prepared(path, clips, image_size=32, margin=4))
+    return open_prepared(write_prepared(path, clips, image_size=32, margin=4))
 
 
 def make(prepared, folder, name="difference", pairs=3, seed=0, **options):
@@ -111,7 +113,7 @@ def test_motion_is_served_in_place_of_frames(prepared, tmp_path):
     assert inputs["motion"].shape == (2, 32, 32, 1)
     np.testing.assert_array_equal(rows["row"], [2, 1])
     np.testing.assert_array_equal(inputs["motion"][0], bank.motion[6, 4:36, 4:36])
-    still = dataset.DatasetConfig(batch_size=2, mirror=0, shift=0)
+    still = cli.replace(DataOptions(), batch_size=2, mirror=0, shift=0)
     inner = bank.motion[:, 4:36, 4:36]
 
     def first_like(motion):  # of two equal pairs, the first

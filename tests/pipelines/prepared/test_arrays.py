@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from prepared_fixture import BOXES, frames_of, write_prepared
 
-from pipelines.prepared.arrays import open_prepared
+from pipelines.prepared import open_prepared
 from pipelines.schema import DataError
 
 LABELS = [0] * 8 + [1] * 4 + [2] * 3

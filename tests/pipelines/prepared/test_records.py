@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import schema
-
 from pipelines.prepared import records
 
 
