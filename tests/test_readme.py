@@ -1,0 +1,36 @@
+"""The README: its notebook cell runs, its links lead somewhere, its commands exist."""
+
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.slow
+def test_the_notebook_cell_trains_with_fit(tmp_path, monkeypatch):
+    from pipelines.synthetic import ensure, plan
+
+    few = plan.SynthesisConfig(num_subjects=2, clips_per_class=1, frame_size=(240, 180))
+    monkeypatch.setenv("ME_KERAS_DATA", str(ensure(tmp_path / "database", few)))
+    monkeypatch.chdir(tmp_path)
+    [cell] = re.findall(r"```python\n(.*?)```", PAGES[0].read_text(), re.DOTALL)
+    assert len([line for line in cell.splitlines() if line and "import" not in line]) <= 10
+    found = {}
+    exec(cell.replace("epochs=20", "epochs=2"), found)  # as written, but shorter
+    history = found["model"].history.history
+    assert len(history["loss"]) == 2 and np.isfinite(history["loss"]).all()
+    assert np.isfinite(found["outputs"]["logits"]).all()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_links_and_commands_lead_somewhere(page):
+    text = page.read_text()
+    for link in re.findall(r"\]\((?!http)([^)#]+)", text):
+        assert (page.parent / link).exists(), link
+    for module in re.findall(r"python -m ((?:me_keras|pipelines|benchmarks)[\w.]*)", text):
+        path = ROOT.joinpath(*module.split("."))
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
