@@ -62,10 +62,11 @@ def rendered_errors(options):
     """Per seed, the signed errors of both rules on each synthetic clip, and its length."""
     from pipelines import parallel
     from pipelines.synthetic import plan
+    from pipelines.synthetic.options import SynthesisConfig
 
     groups = {}
     for seed in options.seeds:
-        config = plan.SynthesisConfig(
+        config = SynthesisConfig(
             seed=seed + 1000, num_frames=options.num_frames, frame_size=(320, 240)
         )
         specs = [

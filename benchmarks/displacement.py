@@ -55,10 +55,11 @@ def unseen_pairs(count):
     from pipelines.faces import align
     from pipelines.schema import CLASSES
     from pipelines.synthetic import clip, plan
+    from pipelines.synthetic.options import SynthesisConfig
 
     # People are drawn by seed: none of these is trained on. Their heads keep still, so that what
     # is measured is the displacement and not the alignment.
-    config = plan.SynthesisConfig(seed=1, drift=0.0)
+    config = SynthesisConfig(seed=1, drift=0.0)
     pairs = []
     for number in range(count):
         emotion = CLASSES[number % len(CLASSES)]

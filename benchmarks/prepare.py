@@ -46,10 +46,10 @@ class PrepareOptions(Output):
 def measure(options):
     """Renders a database and measures with each number of processes."""
     from pipelines import databases, synthetic
-    from pipelines.synthetic import plan
+    from pipelines.synthetic.options import SynthesisConfig
 
     with tempfile.TemporaryDirectory() as folder:
-        config = plan.SynthesisConfig(
+        config = SynthesisConfig(
             num_subjects=-(-options.clips // 12),
             clips_per_class=4,
             num_frames=options.num_frames,

@@ -12,9 +12,10 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 
 @pytest.mark.slow
 def test_the_notebook_cell_trains_with_fit(tmp_path, monkeypatch):
-    from pipelines.synthetic import ensure, plan
+    from pipelines.synthetic import ensure
+    from pipelines.synthetic.options import SynthesisConfig
 
-    few = plan.SynthesisConfig(num_subjects=2, clips_per_class=1, frame_size=(240, 180))
+    few = SynthesisConfig(num_subjects=2, clips_per_class=1, frame_size=(240, 180))
     monkeypatch.setenv("ME_KERAS_DATA", str(ensure(tmp_path / "database", few)))
     monkeypatch.chdir(tmp_path)
     [cell] = re.findall(r"```python\n(.*?)```", PAGES[0].read_text(), re.DOTALL)

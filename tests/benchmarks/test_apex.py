@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import apex
 from pipelines.synthetic import plan
+from pipelines.synthetic.options import SynthesisConfig
 
 
 def test_summary_is_of_absolute_errors():
@@ -20,7 +21,7 @@ def test_summary_is_of_absolute_errors():
 
 
 def test_a_rendered_clip_is_spotted_nearer_than_the_middle():
-    config = plan.SynthesisConfig(seed=4, frame_size=(320, 240))
+    config = SynthesisConfig(seed=4, frame_size=(320, 240))
     spec = plan.draw_spec(config, 1, 0, "surprise")
     error = apex.errors(dataclasses.replace(spec, num_frames=16, apex=10))
     assert error["middle"] == 7 - 10 and error["length"] == 16
