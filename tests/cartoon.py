@@ -40,3 +40,20 @@ def face(size=(480, 640), seed=0, scale=1.0):
     )
     image = cv2.GaussianBlur(image, (0, 0), 1.0) + texture[..., None]
     return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def write_smic(root, clips):
+    """A small SMIC of faces that shift by a pixel a frame; returns `root`.
+
+    Args:
+        clips: name of a clip -> number of its frames: {"s01_ne_01": 4}.
+    """
+    for name, count in clips.items():
+        subject, token, _ = name.split("_")
+        emotion = {"ne": "negative", "po": "positive", "sur": "surprise"}[token]
+        folder = root / f"SMIC_all_raw/HS/{subject}/micro/{emotion}/{name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        image = face(seed=int(subject[1:]))[..., ::-1]
+        for index in range(count):
+            cv2.imwrite(str(folder / f"image{1000 + index:06d}.bmp"), np.roll(image, index, axis=1))
+    return root

@@ -163,7 +163,7 @@ def _prepare(path, preparation, jobs, protocol):
     chosen = protocols.choose(preparation.dataset, protocol)
     skipped: list[schema.Skipped] = []
     clips = database.read(database.locate(preparation.data_root), skipped)
-    _check_missing(clips, skipped, chosen, preparation)
+    check_missing(clips, skipped, chosen, preparation.allow_missing)
     source = _source_digest(clips, skipped)
     say(f"preparing {len(clips)} clips of {preparation.dataset} into {path}")
     with files.replaced_whole(path) as partial:
@@ -174,24 +174,38 @@ def _prepare(path, preparation, jobs, protocol):
             else:
                 writer.write(result)
         writer.close()
-        _check_missing(writer.entries, skipped, chosen, preparation)
+        check_missing(writer.entries, skipped, chosen, preparation.allow_missing)
         manifest = _manifest(preparation, database, writer, skipped, source)
         manifests.write_manifest(partial, manifest)
     return manifest
 
 
-def _check_missing(clips, skipped, protocol, preparation):
-    """Raises DataError if too many of the clips that the protocol takes cannot be used."""
-    lost = protocols.lost(skipped, protocol)
+def check_missing(clips, skipped, protocol, allow_missing: bool) -> None:
+    """Checks that the clips that a protocol takes are there, but for a few.
+
+    Args:
+        clips, skipped: records, or the entries of a manifest.
+        protocol: `protocols.Protocol`; what else is missing is not counted, but said.
+        allow_missing: whether more than `MAX_FAILED` of them may be missing.
+    Raises:
+        DataError: too many cannot be used, or no clip can.
+    """
+    lost = [_facts(item) for item in protocols.lost(skipped, protocol)]
+    if len(lost) < len(skipped):
+        say(f"{len(skipped) - len(lost)} clips are missing that {protocol.name} does not take")
     usable = int((protocols.labels(clips, protocol) >= 0).sum())
     total = usable + len(lost)
-    if usable and (preparation.allow_missing or len(lost) <= MAX_FAILED * total):
+    if usable and (allow_missing or len(lost) <= MAX_FAILED * total):
         return
     for item in lost:
-        print(f"skipped {item.key}: {item.reason} ({item.path})", file=sys.stderr)
+        print(f"skipped {item['key']}: {item['reason']} ({item['path']})", file=sys.stderr)
     remedy = "repair the copy, or pass --allow-missing" if usable else "repair the copy"
-    first = f"; the first: {lost[0].key}: {lost[0].reason}" if lost else ""
+    first = f"; the first: {lost[0]['key']}: {lost[0]['reason']}" if lost else ""
     raise schema.DataError(f"{len(lost)} of {total} clips cannot be used{first}; {remedy}")
+
+
+def _facts(skipped):
+    return skipped if isinstance(skipped, dict) else dataclasses.asdict(skipped)
 
 
 def _source_digest(clips, skipped):
@@ -223,7 +237,7 @@ def _process(clips, preparation, jobs):
 
 
 def prepare_clip(clip: schema.Clip, preparation: PreparationOptions):
-    """One clip, in any process: its `records.Record`, or a `Skipped` that says why there is none."""
+    """One clip, in any process: its `records.Record`, or a `Skipped` that says why not."""
     database = databases.load(preparation.dataset)
     try:
         if database.precomputed:
@@ -252,7 +266,7 @@ def _manifest(preparation, database, writer, skipped, source):
         "classes": list(protocols.default(preparation.dataset).classes),
         "regions": list(schema.REGIONS),
         "clips": writer.entries,
-        "skipped": [dataclasses.asdict(item) for item in skipped],
+        "skipped": [_facts(item) for item in skipped],
     }
 
 
