@@ -1,8 +1,9 @@
 """FRL-DGT for micro-expression recognition in TensorFlow/Keras: the library.
 
 `evaluate(options)` trains and scores leave-one-subject-out, `search(options)` tunes, `export_model`
-writes a model for TensorFlow Serving, `Predictor(model)(clip)` answers a clip, `build_model` makes a
-`keras.Model` to fit. Nothing is loaded before it is used: `--help` of every command answers at once.
+writes a model for TensorFlow Serving, `Predictor(model)(clip)` answers a clip, `build_model` makes
+a `keras.Model` to fit. Nothing is loaded before it is used: `--help` of every command answers at
+once.
 """
 
 import importlib

@@ -1,7 +1,7 @@
 """Where training runs: one device, the GPUs of a machine, or several machines; and how exactly.
 
 TensorFlow's own distribution strategies do the work. This module chooses one, and turns what they
-do with a wrong set-up (a traceback, or waiting for ever) into one line.
+do with a wrong set-up (a traceback, or silence) into one line.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import hashlib
 import json
 import os
 import pathlib
-import socket
-import time
 
-STRATEGIES = ("auto", "default", "mirrored", "multiworker")
+from pipelines.progress import say
+from pipelines.schema import OptionError
 
 
 def is_multi_worker(name: str) -> bool:
@@ -24,28 +23,27 @@ def is_multi_worker(name: str) -> bool:
 
 
 @functools.cache
-def choose_strategy(name: str, timeout: float = 300.0):
+def choose_strategy(name: str):
     """The `tf.distribute.Strategy` of that name: one per process, made before any operation.
 
     Args:
-        name: one of `STRATEGIES`. "mirrored": all visible GPUs, or, on a machine without, all
+        name: one of `me_keras.options.STRATEGIES`. "mirrored": all visible GPUs, or, on a machine without, all
             logical CPU devices. "multiworker": the machines that the environment variable
             `TF_CONFIG` lists. "auto": multiworker where `TF_CONFIG` is set, mirrored where there
             are several GPUs, otherwise one device.
-        timeout: float, seconds to wait for the other machines.
     Raises:
-        ValueError: no such devices, or a malformed `TF_CONFIG`.
+        OptionError: no such devices, or a malformed `TF_CONFIG`.
     """
     import tensorflow as tf
 
     if is_multi_worker(name):
-        cluster = read_cluster(os.environ.get("TF_CONFIG"))
-        meet(cluster["cluster"]["worker"], int(cluster["task"]["index"]), timeout)
+        workers = read_cluster(os.environ.get("TF_CONFIG"))["cluster"]["worker"]
+        say(f"waiting for all workers of TF_CONFIG: {', '.join(workers)}")
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     if name == "mirrored":
         if not gpus and len(tf.config.list_logical_devices("CPU")) < 2:
-            raise ValueError(
+            raise OptionError(
                 "--strategy mirrored needs GPUs and TensorFlow sees none here: check nvidia-smi, "
                 "the driver and CUDA_VISIBLE_DEVICES, or use --strategy default"
             )
@@ -61,14 +59,14 @@ def read_cluster(text: str | None) -> dict:
     Returns:
         dict with `cluster` {"worker": [addresses]} and `task` {"type": "worker", "index": int}.
     Raises:
-        ValueError: it is missing, no JSON, or names no worker that is this one.
+        OptionError: it is missing, no JSON, or names no worker that is this one.
     """
     example = (
         '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
         '"task": {"type": "worker", "index": 0}}'
     )
     if not text:
-        raise ValueError(f"--strategy multiworker needs the variable TF_CONFIG, e.g. {example}")
+        raise OptionError(f"--strategy multiworker needs the variable TF_CONFIG, e.g. {example}")
     try:
         config = json.loads(text)
         workers, task = config["cluster"]["worker"], config["task"]
@@ -76,70 +74,22 @@ def read_cluster(text: str | None) -> dict:
         if not known or not all(":" in address for address in workers):
             raise ValueError(f"task {task} is none of the workers {workers}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
+        raise OptionError(
             f"TF_CONFIG is malformed ({type(error).__name__}: {error}); it has to look like "
             f"{example}"
         ) from None
     return config
 
 
-def meet(workers: list[str], index: int, timeout: float) -> None:
-    """Returns on each machine when all have called it, so that nobody waits for ever afterwards.
-
-    TensorFlow itself waits without end for a machine that does not come, and says nothing. The
-    first worker listens at the address that TensorFlow will use; the others tell it their number.
-
-    Args:
-        workers: "host:port" of each.
-        index: which of them this is.
-        timeout: seconds.
-    Raises:
-        ValueError: somebody did not come in time.
-    """
-    end = time.monotonic() + timeout
-    remedy = "start them all, open their ports, or raise --worker-timeout"
-    host, port = workers[0].rsplit(":", 1)
-    if index:
-        while time.monotonic() < end:
-            # The first worker may not listen yet, or its machine not answer: try again.
-            with contextlib.suppress(OSError):
-                with socket.create_connection((host, int(port)), end - time.monotonic()) as link:
-                    link.sendall(bytes([index]))
-                    if link.recv(1) == b"!":
-                        return
-            time.sleep(0.1)
-        raise ValueError(f"worker 0 ({workers[0]}) did not call in {timeout:.0f} s: {remedy}")
-    links: dict[int, socket.socket] = {}
-    with contextlib.ExitStack() as stack, socket.create_server(("", int(port))) as server:
-        while len(links) < len(workers) - 1:
-            server.settimeout(max(end - time.monotonic(), 0.01))
-            try:
-                link = stack.enter_context(server.accept()[0])
-                link.settimeout(5)
-                links[link.recv(1)[0]] = link
-            except (OSError, IndexError):
-                if time.monotonic() < end:
-                    continue
-                missing = [f"{i} ({workers[i]})" for i in range(1, len(workers)) if i not in links]
-                raise ValueError(
-                    f"no word in {timeout:.0f} s of worker {', '.join(missing)} of TF_CONFIG: "
-                    f"{remedy}"
-                ) from None
-        for link in links.values():
-            link.sendall(b"!")
-            with contextlib.suppress(OSError):
-                link.recv(1)  # the other side closes first: the port is free again at once
-
-
 def check_batch(strategy, batch_size: int) -> None:
     """Every replica gets the same share of a batch.
 
     Raises:
-        ValueError: it cannot.
+        OptionError: it cannot.
     """
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
-        raise ValueError(
+        raise OptionError(
             f"--batch-size {batch_size} cannot be shared evenly by {replicas} replicas: choose a "
             f"multiple of {replicas}"
         )
@@ -158,7 +108,7 @@ def agree(strategy, text: str, message: str) -> None:
     Args:
         text: what must be the same everywhere.
     Raises:
-        ValueError: `message`, if it is not.
+        OptionError: `message`, if it is not.
     """
     import tensorflow as tf
 
@@ -174,7 +124,7 @@ def agree(strategy, text: str, message: str) -> None:
 
     mean, square = mean_over_workers().numpy()
     if abs(square - mean**2) > 1e-12:  # their variance
-        raise ValueError(message)
+        raise OptionError(message)
 
 
 @functools.cache

@@ -1,8 +1,8 @@
 """What teaches the displacement generator without labels, and the recognition with them.
 
-The paper names self-supervision by the frames themselves; which losses is our choice. All take
-`(y_true, y_pred)` so that `compile` attaches them to the model's outputs by name: `warped` is
-compared with the onset, `displacement` is smoothed along the onset's edges.
+The paper names self-supervision by the frames themselves; which losses is our choice.
+`self_supervision` is what training takes. `photometric`, `census`, `structure` and `smoothness` are
+also Keras losses of an output: `(y_true, y_pred)` is the onset and what it is compared with.
 """
 
 import keras
@@ -18,6 +18,32 @@ BORDER = 3  # samples at the image border, where the warp may look outside, are 
 def charbonnier(x, epsilon=1e-3):
     """sqrt(x^2 + epsilon^2): an L1 that is smooth at zero."""
     return tf.sqrt(tf.square(x) + epsilon**2)
+
+
+@keras.saving.register_keras_serializable(package="me_keras")
+class CrossEntropy(keras.losses.Loss):
+    """Cross entropy of the softmax of logits, the labels smoothed.
+
+    Args:
+        label_smoothing: float in [0, 1), share of each label that is spread over all classes.
+
+    Call arguments:
+        y_true: `(b,)` int, labels in [0, k).
+        y_pred: `(b, k)` float, logits.
+    """
+
+    def __init__(self, label_smoothing=0.1, name="cross_entropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        target = tf.one_hot(tf.cast(tf.reshape(y_true, [-1]), tf.int32), y_pred.shape[-1])  # (b, k)
+        return keras.losses.categorical_crossentropy(
+            target, y_pred, from_logits=True, label_smoothing=self.label_smoothing
+        )  # (b,)
+
+    def get_config(self):
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
 @keras.saving.register_keras_serializable(package="me_keras")

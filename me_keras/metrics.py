@@ -1,9 +1,18 @@
 """The field's scores, on predictions pooled over all folds.
 
 All are functions of the confusion matrix, so that a bootstrap scores thousands of pools at once.
+`UF1` and `UAR` are the same as Keras metrics, loaded when they are asked for.
 """
 
 import numpy as np
+
+
+def __getattr__(name):
+    if name in ("UF1", "UAR"):
+        from me_keras import keras_metrics
+
+        return getattr(keras_metrics, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def confusion(labels, predictions, num_classes=3):

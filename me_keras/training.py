@@ -1,12 +1,12 @@
 """Trains one fold after another on one traced graph.
 
-A `Trainer` builds the model once. Each fold resets weights, optimizer state and dropout streams
-in place, so that no fold is traced again, memory does not grow, and a fold's result does not
-depend on which folds ran before it. It is handed training datasets and, afterwards, a dataset
-without labels to predict: nothing here can see a held-out label.
+A `Trainer` builds and compiles the model once. Each fold resets weights, optimizer state and
+dropout streams in place, so that no fold is traced again, memory does not grow, and a fold's
+result does not depend on which folds ran before it. It is handed training datasets and,
+afterwards, a dataset without labels to predict: nothing here can see a held-out label.
 """
 
-import math
+import inspect
 
 import keras
 import numpy as np
@@ -15,45 +15,45 @@ import tensorflow as tf
 from me_keras import distribution, losses
 from me_keras.layers.regions import mirror_boxes
 from me_keras.models import MODELS
-from me_keras.optimizer import FlatAdamW
+from me_keras.optimizer import FlatAdamW, WarmupCosine
+from pipelines.schema import OptionError
 
 METRICS = ("loss", "accuracy", "reconstruction", "smoothness")
 
 
-class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """Rises linearly over the first twentieth of the steps, then falls to zero as a cosine."""
+class StopWhenDiverged(keras.callbacks.Callback):
+    """Ends a training whose loss is no longer a number.
 
-    def __init__(self, peak, steps):
-        self.peak = peak
-        self.steps = steps
+    Raises:
+        FloatingPointError: with what to do.
+    """
 
-    def __call__(self, step):
-        done = tf.cast(step, tf.float32) / max(self.steps, 1)
-        rise = tf.minimum(1.0, 20.0 * done + 0.05)
-        return self.peak * rise * 0.5 * (1.0 + tf.cos(math.pi * tf.minimum(done, 1.0)))
-
-    def get_config(self):
-        return {"peak": self.peak, "steps": self.steps}
+    def on_train_batch_end(self, batch, logs=None):
+        if not np.isfinite(logs["loss"]):
+            raise FloatingPointError("the loss is no longer a number: lower --learning-rate")
 
 
 class Trainer:
-    """Model, optimizers and traced steps for all folds of a run.
+    """Trains and predicts all folds of a run with one model.
 
     Args:
-        config: `TrainingConfig` and `ModelConfig` in one, presets filled in.
+        options: `Options`, presets filled in.
         image_size: int, pixels.
         num_classes: int k.
         motion_channels: int; 0 for frames.
         steps_per_epoch: int, the same for every fold, so that the schedule is.
         mirrored_regions: ints; order of the regions on a mirrored face.
-        strategy: `tf.distribute.Strategy`; default: what `config.strategy` names.
+        strategy: `tf.distribute.Strategy`; default: what `options.execution.strategy` names.
+    Attributes:
+        model: the `Recognizer` that is trained; after `fit` it holds the averaged weights.
+        generator: its displacement generator alone, a `DisplacementModel`; None for motion maps.
     Raises:
-        ValueError: the strategy cannot be had, or cannot share a batch evenly.
+        OptionError: the strategy cannot be had, or cannot share a batch evenly.
     """
 
     def __init__(
         self,
-        config,
+        options,
         image_size,
         num_classes,
         motion_channels,
@@ -61,192 +61,115 @@ class Trainer:
         mirrored_regions,
         strategy=None,
     ):
-        self.config = config
+        self.options = options
         self.steps_per_epoch = steps_per_epoch
         self.mirrored_regions = mirrored_regions
-        self.strategy = strategy or distribution.choose_strategy(
-            config.strategy, config.worker_timeout
-        )
-        distribution.check_batch(self.strategy, config.batch_size)
+        self.strategy = strategy or distribution.choose_strategy(options.execution.strategy)
+        distribution.check_batch(self.strategy, options.data.batch_size)
         self._shape = (image_size, num_classes, motion_channels)
         self._initial = {}
+        precision = distribution.resolve_precision(options.training.mixed_precision)
         with self.strategy.scope():
-            with distribution.precision(config.mixed_precision):
+            with distribution.precision(precision):
                 self.model = self._build()
-            self.generator = None
-            if not motion_channels:
-                self._taught, self.generator = self._with_half_displacement()
-            self._joint = self._optimizer(self.model, config.epochs, config.weight_average)
-            self._warmup = None
-            if self.generator:
-                self._warmup = self._optimizer(self.generator, config.warmup_epochs)
-        # What is predicted is what an exported float32 model answers.
-        self._exact = self.model if config.mixed_precision == "off" else self._build()
-        jit = tf.function(jit_compile=True) if config.jit else lambda step: step
-        self._warmup_step, self._joint_step = jit(self._warmup_step), jit(self._joint_step)
+            self.generator = None if motion_channels else self.model.displacement_model()
+            self._compile()
+        # What is predicted and saved is what a float32 model answers.
+        self._exact = self.model if precision == "off" else self._build()
 
     def _build(self):
-        config = self.config
+        model, training = MODELS[self.options.model.name], self.options.training
         image_size, num_classes, motion_channels = self._shape
-        options = {"head_dropout": config.head_dropout}
-        if config.model == "frl_dgt":
-            names = ("filters", "max_displacement", "width", "heads", "depth", "stochastic_depth")
-            names += ("fusion_order", "local_fusion", "global_fusion", "face_fusion")
-            names += ("dropout", "readout", "crop_size", "patch_size")
-            options |= {name: getattr(config, name) for name in names}
-            options["compiled"] = config.jit
-            options["detach_motion"] = config.dgm != "joint"
-        return MODELS[config.model](image_size, num_classes, motion_channels, **options)
+        chosen = {name: getattr(self.options.model, name) for name in model.options}
+        chosen |= {"compiled": training.jit, "detach_motion": training.dgm != "joint"}
+        known = inspect.signature(model.builder).parameters
+        chosen = {name: value for name, value in chosen.items() if name in known}
+        return model.builder(image_size, num_classes, motion_channels, **chosen)
 
-    def _with_half_displacement(self):
-        """The model, and its displacement generator alone, both with `half` as an output."""
-        half = self.model.get_layer("displacement_generator").output["half"]
-        whole = keras.Model(self.model.input, {**self.model.output, "half": half})
-        frames = {name: self.model.input[name] for name in ("onset", "apex")}
-        return whole, keras.Model(frames, {"half": half}, name="displacement_model")
-
-    def _optimizer(self, model, epochs, average=0.0):
-        frozen = self.config.dgm == "frozen" and model is self.model
-
-        def decays(variable):  # kernels only; nothing at all of a frozen generator
-            inside = variable.name.startswith("displacement_generator")
-            return "kernel" in variable.name and not (frozen and inside)
-
-        schedule = WarmupCosine(self.config.learning_rate, epochs * self.steps_per_epoch)
-        return FlatAdamW(
-            model.trainable_variables, schedule, self.config.weight_decay, decays, average
+    def _compile(self):
+        training = self.options.training
+        common = {
+            "reconstruction": training.reconstruction,
+            "smoothness": training.smoothness,
+            "edge": training.edge,
+            "steps_per_execution": self.steps_per_epoch,
+            "jit_compile": training.jit,
+        }
+        self.model.compile(
+            self._optimizer(training.epochs, training.weight_average),
+            losses.CrossEntropy(training.label_smoothing),
+            metrics=(),
+            dgm_weight=training.dgm_weight,
+            train_displacement=training.dgm != "frozen",
+            **common,
         )
+        if self.generator:
+            self.generator.compile(
+                self._optimizer(training.warmup_epochs, average=0.0),
+                forward_backward=training.forward_backward,
+                **common,
+            )
+
+    def _optimizer(self, epochs, average):
+        training = self.options.training
+        schedule = WarmupCosine(training.learning_rate, epochs * self.steps_per_epoch)
+        return FlatAdamW(schedule, training.weight_decay, average)
 
     def reset(self, seed):
         """Puts weights and dropout streams to the start of `seed`."""
         if seed not in self._initial:
             keras.utils.set_random_seed(seed)
-            self._initial = {seed: [w.numpy() for w in self._build().weights]}
-        for weight, value in zip(self.model.weights, self._initial[seed]):
-            weight.assign(value)
+            self._initial = {seed: self._build().get_weights()}
+        self.model.set_weights(self._initial[seed])
 
-    def warm_up(self, pairs, on_epoch=None):
+    def warm_up(self, pairs, callbacks=()):
         """Trains the displacement generator alone, by self-supervision.
 
         Args:
             pairs: endless dataset of ({"onset", "apex", …}, …).
-            on_epoch: called after each epoch with a dict of floats.
+            callbacks: `keras.callbacks.Callback`s.
         Returns:
-            list of those dicts.
+            list of a dict of floats per epoch: loss, accuracy (0), reconstruction, smoothness.
+        Raises:
+            FloatingPointError: the training diverged.
         """
-        self._warmup.reset()
-        return self._run(self._warmup_epoch, pairs, self.config.warmup_epochs, on_epoch)
+        return self._fit(self.generator, pairs, self.options.training.warmup_epochs, callbacks)
 
-    def fit(self, dataset, on_epoch=None):
+    def fit(self, dataset, callbacks=()):
         """Trains everything; afterwards the model holds the averaged weights.
 
         Args:
             dataset: endless dataset of (inputs, {"label": (b,) int32}).
-            on_epoch: called after each epoch with a dict of floats.
+            callbacks: `keras.callbacks.Callback`s.
         Returns:
-            list of those dicts.
+            list of a dict of floats per epoch: loss, accuracy, reconstruction, smoothness.
+        Raises:
+            FloatingPointError: the training diverged.
         """
-        self._joint.reset()
-        history = self._run(self._joint_epoch, dataset, self.config.epochs, on_epoch)
-        self._joint.publish_average()
-        return history
+        return self._fit(self.model, dataset, self.options.training.epochs, callbacks)
 
-    def _run(self, epoch, dataset, epochs, on_epoch):
-        iterator = iter(self.strategy.experimental_distribute_dataset(dataset))
-        history = []
-        for _ in range(epochs):
-            try:
-                values = self._epoch(epoch, iterator) / self.steps_per_epoch
-            except tf.errors.InvalidArgumentError as error:
-                if "tf2xla" in str(error):
-                    raise ValueError(
-                        "XLA cannot compile this model here: leave out --jit"
-                    ) from None
-                # the warp looks pixels up by the displacement: NaN is no index
-                if "interpolate_bilinear" not in str(error):
-                    raise
-                values = np.full(len(METRICS), np.nan)
-            except (tf.errors.UnavailableError, tf.errors.AbortedError):
-                raise ConnectionError(
-                    "another machine of TF_CONFIG is gone: start all workers again"
-                ) from None
-            if not np.isfinite(values[0]):
-                raise FloatingPointError("the loss is no longer a number: lower --learning-rate")
-            history.append(dict(zip(METRICS, map(float, values))))
-            if on_epoch:
-                on_epoch(history[-1])
-        return history
-
-    def _epoch(self, steps, iterator):
-        """Sums of the metrics over an epoch, in calls of `steps_per_execution` steps."""
-        total, left = np.zeros(len(METRICS)), self.steps_per_epoch
-        while left:
-            count = min(left, self.config.steps_per_execution or left)
-            total += steps(iterator, tf.constant(count)).numpy()
-            left -= count
-        return total
-
-    @tf.function
-    def _warmup_epoch(self, iterator, steps):
-        return self._steps(self._warmup_step, self._warmup, iterator, steps)
-
-    @tf.function
-    def _joint_epoch(self, iterator, steps):
-        return self._steps(self._joint_step, self._joint, iterator, steps)
-
-    def _steps(self, step, optimizer, iterator, steps):
-        total = tf.zeros(len(METRICS))
-        for _ in tf.range(steps):
-            values = self.strategy.run(step, (next(iterator),))
-            optimizer.publish()
-            total += self.strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
-        return total
-
-    def _warmup_step(self, batch):
-        frames = {name: batch[0][name] for name in ("onset", "apex")}
-        with tf.GradientTape() as tape:
-            half = self.generator(frames, training=True)["half"]
-            reconstruction, smooth = self._self_supervision(frames, half)
-            loss = reconstruction + self.config.smoothness * smooth
-            if self.config.forward_backward:
-                reverse = {"onset": frames["apex"], "apex": frames["onset"]}
-                back = self.generator(reverse, training=True)["half"]
-                cycle = losses.forward_backward(0.5 * half, 0.5 * back)
-                loss += self.config.forward_backward * self._mean(cycle)
-        self._apply(self._warmup, tape, loss)
-        return tf.stack([loss, 0.0, reconstruction, smooth])
-
-    def _joint_step(self, batch):
-        inputs, labels = batch[0], batch[1]["label"]
-        reconstruction = smooth = 0.0
-        with tf.GradientTape() as tape:
-            outputs = (self._taught if self.generator else self.model)(inputs, training=True)
-            loss = self._mean(self._cross_entropy(labels, outputs["logits"]))
-            if self.generator and self.config.dgm != "frozen":
-                reconstruction, smooth = self._self_supervision(inputs, outputs["half"])
-                loss += self.config.dgm_weight * (reconstruction + self.config.smoothness * smooth)
-        self._apply(self._joint, tape, loss)
-        hits = tf.equal(tf.argmax(outputs["logits"], -1, tf.int32), labels)
-        return tf.stack([loss, self._mean(tf.cast(hits, tf.float32)), reconstruction, smooth])
-
-    def _self_supervision(self, frames, half):
-        terms = losses.self_supervision(
-            frames["onset"], frames["apex"], half, self.config.reconstruction, self.config.edge
-        )
-        return [self._mean(term) for term in terms]
-
-    def _cross_entropy(self, labels, logits):
-        target = tf.one_hot(labels, logits.shape[-1])
-        return keras.losses.categorical_crossentropy(
-            target, logits, from_logits=True, label_smoothing=self.config.label_smoothing
-        )
-
-    def _mean(self, per_example):
-        """Mean over the global batch: replicas' shares add up."""
-        return tf.nn.compute_average_loss(per_example, global_batch_size=self.config.batch_size)
-
-    def _apply(self, optimizer, tape, loss):
-        optimizer.apply(tape.gradient(loss, optimizer.variables, unconnected_gradients="zero"))
+    def _fit(self, model, dataset, epochs, callbacks):
+        for variable in model.optimizer.variables:
+            variable.assign(tf.zeros_like(variable))
+        try:
+            history = model.fit(
+                dataset,
+                epochs=epochs,
+                steps_per_epoch=self.steps_per_epoch,
+                callbacks=[StopWhenDiverged(), *callbacks],
+                verbose=0,
+            ).history
+        except (tf.errors.UnavailableError, tf.errors.AbortedError):
+            raise ConnectionError(
+                "another machine of TF_CONFIG is gone: start all workers again"
+            ) from None
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+            if not self.options.training.jit:
+                raise
+            raise OptionError("XLA cannot compile this model here: leave out --jit") from None
+        nothing = [0.0] * len(history.get("loss", ()))
+        columns = [history.get(name, nothing) for name in METRICS]
+        return [dict(zip(METRICS, map(float, values))) for values in zip(*columns)]
 
     def predict(self, dataset):
         """Predicts the clips of `dataset`, by row.
@@ -258,8 +181,7 @@ class Trainer:
             `error` and `error_unwarped` `(n,)`: mean absolute brightness difference of the
             onset to the warped apex and to the apex as it is, in [0, 1].
         """
-        if self._exact is not self.model:
-            self._exact.set_weights(self.model.get_weights())
+        self._update_exact()
         parts = []
         for inputs, place in dataset:
             values = {name: value.numpy() for name, value in self._predict_step(inputs).items()}
@@ -267,11 +189,24 @@ class Trainer:
             parts.append({name: value[values["row"] >= 0] for name, value in values.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
+    def save(self, path):
+        """Saves the model that predicts, in float32, as a `.keras` file."""
+        self._update_exact()
+        model = self._exact
+        if model is self.model:  # without the optimizer, which is three times as large
+            model = self._build()
+            model.set_weights(self.model.get_weights())
+        model.save(path)
+
+    def _update_exact(self):
+        if self._exact is not self.model:
+            self._exact.set_weights(self.model.get_weights())
+
     @tf.function
     def _predict_step(self, inputs):
         outputs = self._exact(inputs, training=False)
         probabilities = tf.nn.softmax(outputs["logits"])  # (b, k)
-        if self.config.mirror_test:
+        if self.options.training.mirror_test:
             mirrored = self._exact(self._mirror(inputs), training=False)["logits"]
             probabilities = 0.5 * (probabilities + tf.nn.softmax(mirrored))
         result = {"probabilities": probabilities}

@@ -54,11 +54,11 @@ class FusionTransformer(keras.layers.Layer):
     """Fuses n inputs of L positions into L tokens: linear fusion and attention, in either order.
 
     Args:
-        width: int, token width.
-        depth: int, Transformer blocks.
+        hidden_dim: int, width of a token.
+        num_layers: int, Transformer blocks.
         order: "before" (fuse, then attend: the paper's) or "after" (attend, then fuse).
-        heads, mlp_ratio, dropout, stochastic_depth: as `TransformerBlock`; stochastic depth rises
-            linearly from 0 at the first block.
+        num_heads, mlp_ratio, dropout, stochastic_depth: as `TransformerBlock`; stochastic depth
+            rises linearly from 0 at the first block.
         seed: int, of the dropout streams.
 
     Call arguments:
@@ -67,17 +67,17 @@ class FusionTransformer(keras.layers.Layer):
         return_attention: bool; also returns the share of the last block's attention that each
             position receives. It costs that block's scores once more, so training leaves it off.
     Returns:
-        `(b, …, L, width)` float; with `return_attention` also `(b, …, L)` float32, sums to 1.
+        `(b, …, L, hidden_dim)` float; with `return_attention` also `(b, …, L)` float32, sums to 1.
     Raises:
         ValueError: for an unknown order.
     """
 
     def __init__(
         self,
-        width=64,
-        depth=1,
+        hidden_dim=64,
+        num_layers=1,
         order="before",
-        heads=4,
+        num_heads=4,
         mlp_ratio=2,
         dropout=0.1,
         stochastic_depth=0.0,
@@ -87,25 +87,25 @@ class FusionTransformer(keras.layers.Layer):
         super().__init__(**kwargs)
         if order not in ORDERS:
             raise ValueError(f"`order` must be one of {ORDERS}. Received: order={order!r}")
-        self.width = width
-        self.depth = depth
+        self.hidden_dim = hidden_dim
+        self.num_layers = num_layers
         self.order = order
-        self.heads = heads
+        self.num_heads = num_heads
         self.mlp_ratio = mlp_ratio
         self.dropout = dropout
         self.stochastic_depth = stochastic_depth
         self.seed = seed
-        self.fuse = keras.layers.Dense(width)
+        self.fuse = keras.layers.Dense(hidden_dim)
         self.blocks = [
             TransformerBlock(
-                width,
-                heads,
+                hidden_dim,
+                num_heads,
                 mlp_ratio,
                 dropout,
-                stochastic_depth * i / max(depth - 1, 1),
+                stochastic_depth * i / max(num_layers - 1, 1),
                 seed=seed * 16 + i,
             )
-            for i in range(depth)
+            for i in range(num_layers)
         ]
         self.norm = keras.layers.LayerNormalization(epsilon=1e-6)
 
@@ -113,10 +113,12 @@ class FusionTransformer(keras.layers.Layer):
         shapes = [input_shape] if isinstance(input_shape, tf.TensorShape) else input_shape
         *lead, positions, _ = shapes[0][1:]
         inputs = 1 if self.order == "before" else len(shapes)
-        self.embed = [keras.layers.Dense(self.width) for _ in range(inputs)] if inputs > 1 else []
+        self.embed = (
+            [keras.layers.Dense(self.hidden_dim) for _ in range(inputs)] if inputs > 1 else []
+        )
         self.position = self.add_weight(
             name="position",
-            shape=(*lead, inputs * positions, self.width),
+            shape=(*lead, inputs * positions, self.hidden_dim),
             initializer=keras.initializers.RandomNormal(stddev=0.02),
         )
         super().build(input_shape)
@@ -125,17 +127,17 @@ class FusionTransformer(keras.layers.Layer):
         sources = tf.nest.flatten(sources)  # Keras reloads a list of one as its element
         if self.embed:
             sources = [embed(source) for embed, source in zip(self.embed, sources)]
-            tokens = tf.concat(sources, axis=-2)  # (b, …, n L, width)
+            tokens = tf.concat(sources, axis=-2)  # (b, …, n L, hidden_dim)
         else:
-            tokens = self.fuse(tf.concat(sources, axis=-1))  # (b, …, L, width)
+            tokens = self.fuse(tf.concat(sources, axis=-1))  # (b, …, L, hidden_dim)
         tokens += tf.cast(self.position, tokens.dtype)
         lead, positions = tokens.shape[1:-2], tokens.shape[-2]
-        tokens = tf.reshape(tokens, (-1, positions, self.width))
+        tokens = tf.reshape(tokens, (-1, positions, self.hidden_dim))
         for block in self.blocks:
             asked, tokens = tokens, block(tokens, training=training)
         if self.embed:
             tokens = self.fuse(tf.concat(tf.split(tokens, len(self.embed), axis=-2), axis=-1))
-        fused = tf.reshape(self.norm(tokens), (-1, *lead, tokens.shape[-2], self.width))
+        fused = tf.reshape(self.norm(tokens), (-1, *lead, tokens.shape[-2], self.hidden_dim))
         if not return_attention:
             return fused
         received = self.blocks[-1].attention(asked)  # (n, L), or (n, n_sources L) before fusion
@@ -145,10 +147,10 @@ class FusionTransformer(keras.layers.Layer):
     def get_config(self):
         return {
             **super().get_config(),
-            "width": self.width,
-            "depth": self.depth,
+            "hidden_dim": self.hidden_dim,
+            "num_layers": self.num_layers,
             "order": self.order,
-            "heads": self.heads,
+            "num_heads": self.num_heads,
             "mlp_ratio": self.mlp_ratio,
             "dropout": self.dropout,
             "stochastic_depth": self.stochastic_depth,

@@ -74,40 +74,49 @@ class TransformerBlock(keras.layers.Layer):
     """Self-attention and a two-layer perceptron, each behind a LayerNorm and a residual.
 
     Args:
-        width: int, token width; a multiple of `heads`.
-        heads: int.
-        mlp_ratio: int, hidden width of the perceptron over `width`.
+        hidden_dim: int, width of a token; a multiple of `num_heads`.
+        num_heads: int.
+        mlp_ratio: int, hidden units of the perceptron over `hidden_dim`.
         dropout: float, on the outputs of both branches.
         stochastic_depth: float, chance that an example skips a branch in training.
         seed: int, of the dropout streams.
 
     Call arguments:
-        tokens: `(b, l, width)` float.
+        tokens: `(b, l, hidden_dim)` float.
     Returns:
-        `(b, l, width)`.
+        `(b, l, hidden_dim)`.
     Raises:
-        ValueError: if `heads` does not divide `width`.
+        ValueError: if `num_heads` does not divide `hidden_dim`.
     Reference: Dosovitskiy et al., 2021, arXiv:2010.11929 (ViT's encoder block).
     """
 
     def __init__(
-        self, width, heads=4, mlp_ratio=2, dropout=0.1, stochastic_depth=0.0, seed=0, **kwargs
+        self,
+        hidden_dim,
+        num_heads=4,
+        mlp_ratio=2,
+        dropout=0.1,
+        stochastic_depth=0.0,
+        seed=0,
+        **kwargs,
     ):
         super().__init__(**kwargs)
-        if width % heads:
-            raise ValueError(f"`heads` must divide `width`. Received: {heads=}, {width=}")
-        self.width = width
-        self.heads = heads
+        if hidden_dim % num_heads:
+            raise ValueError(
+                f"`num_heads` must divide `hidden_dim`. Received: {num_heads=}, {hidden_dim=}"
+            )
+        self.hidden_dim = hidden_dim
+        self.num_heads = num_heads
         self.mlp_ratio = mlp_ratio
         self.dropout = dropout
         self.stochastic_depth = stochastic_depth
         self.seed = seed
         self.attention_norm = keras.layers.LayerNormalization(epsilon=1e-6)
-        self.query_key_value = keras.layers.Dense(3 * width)
-        self.attention_output = keras.layers.Dense(width)
+        self.query_key_value = keras.layers.Dense(3 * hidden_dim)
+        self.attention_output = keras.layers.Dense(hidden_dim)
         self.mlp_norm = keras.layers.LayerNormalization(epsilon=1e-6)
-        self.mlp_hidden = keras.layers.Dense(mlp_ratio * width, activation="gelu")
-        self.mlp_output = keras.layers.Dense(width)
+        self.mlp_hidden = keras.layers.Dense(mlp_ratio * hidden_dim, activation="gelu")
+        self.mlp_output = keras.layers.Dense(hidden_dim)
         self.drops = [SeededDropout(dropout, seed=4 * seed + i) for i in range(2)]
         self.skips = [
             SeededDropout(stochastic_depth, per_example=True, seed=4 * seed + 2 + i)
@@ -117,14 +126,14 @@ class TransformerBlock(keras.layers.Layer):
     def call(self, tokens, training=False):
         attended = self.attention_output(self._attend(self.attention_norm(tokens)))
         tokens += self.skips[0](self.drops[0](attended, training=training), training=training)
-        hidden = self.mlp_output(self.mlp_hidden(self.mlp_norm(tokens)))  # (b, l, width)
+        hidden = self.mlp_output(self.mlp_hidden(self.mlp_norm(tokens)))  # (b, l, hidden_dim)
         return tokens + self.skips[1](self.drops[1](hidden, training=training), training=training)
 
     def attention(self, tokens):
         """Share of the attention that each token receives, mean over heads and asking tokens.
 
         Args:
-            tokens: `(b, l, width)` float, what the block is called on.
+            tokens: `(b, l, hidden_dim)` float, what the block is called on.
         Returns:
             `(b, l)` float32, sums to 1.
         """
@@ -133,23 +142,23 @@ class TransformerBlock(keras.layers.Layer):
 
     def _attend(self, tokens):
         values, weights = self._values_and_weights(tokens)
-        mixed = tf.transpose(tf.matmul(weights, values), (0, 2, 1, 3))  # (b, l, heads, d)
-        return tf.reshape(mixed, (-1, tokens.shape[1], self.width))  # (b, l, width)
+        mixed = tf.transpose(tf.matmul(weights, values), (0, 2, 1, 3))  # (b, l, num_heads, d)
+        return tf.reshape(mixed, (-1, tokens.shape[1], self.hidden_dim))  # (b, l, hidden_dim)
 
     def _values_and_weights(self, tokens):
-        depth = self.width // self.heads
+        depth = self.hidden_dim // self.num_heads
         split = tf.reshape(
-            self.query_key_value(tokens), (-1, tokens.shape[1], 3, self.heads, depth)
+            self.query_key_value(tokens), (-1, tokens.shape[1], 3, self.num_heads, depth)
         )
-        query, key, value = tf.unstack(tf.transpose(split, (2, 0, 3, 1, 4)))  # (b, heads, l, d)
-        logits = tf.matmul(query * depth**-0.5, key, transpose_b=True)  # (b, heads, l, l)
+        query, key, value = tf.unstack(tf.transpose(split, (2, 0, 3, 1, 4)))  # (b, num_heads, l, d)
+        logits = tf.matmul(query * depth**-0.5, key, transpose_b=True)  # (b, num_heads, l, l)
         return value, tf.nn.softmax(logits)
 
     def get_config(self):
         return {
             **super().get_config(),
-            "width": self.width,
-            "heads": self.heads,
+            "hidden_dim": self.hidden_dim,
+            "num_heads": self.num_heads,
             "mlp_ratio": self.mlp_ratio,
             "dropout": self.dropout,
             "stochastic_depth": self.stochastic_depth,

@@ -23,7 +23,8 @@ def dense_warp(image, displacement):
 
     Args:
         image: `(b, h, w, c)` float, any range.
-        displacement: `(b, h, w, 2)` float, pixels, `(dx, dy)`.
+        displacement: `(b, h, w, 2)` float, pixels, `(dx, dy)`. NaN and infinity count as 0: they
+            are no place to look at.
     Returns:
         `(b, h, w, c)`, dtype of `image`. Differentiable in both arguments.
     Reference: Jaderberg et al., 2015, arXiv:1506.02025, sec. 3.3. Deviation: clamps instead of
@@ -31,7 +32,9 @@ def dense_warp(image, displacement):
     """
     # tfa subtracts its flow and wants (dy, dx)
     dx, dy = tf.split(displacement, 2, axis=-1)  # (b, h, w, 1) each
-    return tfa.image.dense_image_warp(image, tf.concat([-dy, -dx], axis=-1))
+    flow = tf.concat([-dy, -dx], axis=-1)  # (b, h, w, 2)
+    flow = tf.where(tf.math.is_finite(flow), flow, 0.0)
+    return tfa.image.dense_image_warp(image, flow)
 
 
 def optical_strain(displacement, spacing=1.0):

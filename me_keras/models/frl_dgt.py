@@ -14,6 +14,7 @@ from me_keras.layers.motion import MotionMaps, RegionStatistics, TokenMean
 from me_keras.layers.regions import RegionCrop
 from me_keras.layers.transformer import SeededDropout
 from me_keras.layers.warp import DenseWarp
+from me_keras.models.recognizer import DisplacementModel, Recognizer
 
 
 def frl_dgt(
@@ -23,9 +24,9 @@ def frl_dgt(
     num_regions=9,
     filters=(32, 64, 96),
     max_displacement=8.0,
-    width=64,
-    heads=4,
-    depth=1,
+    hidden_dim=64,
+    num_heads=4,
+    num_layers=1,
     crop_size=12,
     patch_size=4,
     dropout=0.1,
@@ -49,7 +50,8 @@ def frl_dgt(
             databases that are only published as flow images).
         num_regions: int r, action-unit regions.
         filters, max_displacement: as `DisplacementGenerator`.
-        width, heads, depth, dropout, stochastic_depth: as `FusionTransformer`, for all three.
+        hidden_dim, num_heads, num_layers, dropout, stochastic_depth: as `FusionTransformer`, for
+            all three.
         head_dropout: float, before the classifier.
         readout: int, numbers each region and each face patch hands to the classifier, which so
             knows where something moved. 0 averages the tokens instead.
@@ -61,10 +63,11 @@ def frl_dgt(
         detach_motion: bool; keeps the recognition's gradient out of the displacement generator.
         compiled: as `RegionCrop`: whether the model is to be compiled with XLA.
     Returns:
-        `keras.Model`. Inputs: dict of `onset`, `apex` `(b, S, S, 1)` float32 in [0, 1] (or
+        `Recognizer`. Inputs: dict of `onset`, `apex` `(b, S, S, 1)` float32 in [0, 1] (or
         `motion` `(b, S, S, c)`), and `regions` `(b, r, 4)`. Outputs: dict of `logits` `(b, k)`
-        float32 and, with a displacement generator, `displacement` `(b, S, S, 2)` px and
-        `warped` `(b, S, S, 1)`, the apex warped back onto the onset.
+        float32 and, with a displacement generator, `displacement` `(b, S, S, 2)` px, `half`
+        `(b, S/2, S/2, 2)`, the same at half resolution, and `warped` `(b, S, S, 1)`, the apex
+        warped back onto the onset.
     """
     regions = keras.Input((num_regions, 4), name="regions")
     if motion_channels:
@@ -82,28 +85,35 @@ def frl_dgt(
 
     def fuse(name, sources, seed):
         return FusionTransformer(
-            width, depth, fusion_order, heads, 2, dropout, stochastic_depth, seed, name=name
+            hidden_dim=hidden_dim,
+            num_layers=num_layers,
+            order=fusion_order,
+            num_heads=num_heads,
+            dropout=dropout,
+            stochastic_depth=stochastic_depth,
+            seed=seed,
+            name=name,
         )(sources)
 
     crops = [RegionCrop(crop_size, compiled)((m, regions)) for m in maps]  # (b, r, s, s, c_i) each
     summary = [RegionStatistics()(crop) for crop in crops]  # (b, r, 2 c_i) each
     if local_fusion:
         inside = fuse("local_fusion", [Patches(patch_size)(crop) for crop in crops], seed=1)
-        summary = [TokenMean()(inside), *summary]  # (b, r, width), statistics
+        summary = [TokenMean()(inside), *summary]  # (b, r, hidden_dim), statistics
     if global_fusion:
-        summary = [fuse("global_fusion", summary, seed=2)]  # (b, r, width)
+        summary = [fuse("global_fusion", summary, seed=2)]  # (b, r, hidden_dim)
     summary = joined(summary)  # (b, r, n)
     tokens = {"regions": summary}
     if face_fusion:
         patches = [Patches(_face_patch(m.shape[1]))(m) for m in maps]  # (b, l, p p c_i) each
         regional = TokenMean()(summary)  # (b, n)
         regional = keras.layers.RepeatVector(patches[0].shape[1])(regional)  # (b, l, n)
-        tokens["face"] = fuse("face_fusion", [*patches, regional], seed=3)  # (b, l, width)
+        tokens["face"] = fuse("face_fusion", [*patches, regional], seed=3)  # (b, l, hidden_dim)
 
     read = [_read(name, values, readout) for name, values in tokens.items()]
     read = SeededDropout(head_dropout, seed=1000, name="head_dropout")(joined(read))
     outputs["logits"] = keras.layers.Dense(num_classes, dtype="float32", name="logits")(read)
-    return keras.Model(inputs, outputs, name="frl_dgt")
+    return Recognizer(inputs, outputs, name="frl_dgt")
 
 
 def with_attention(model):
@@ -121,14 +131,14 @@ def with_attention(model):
     fusion = next((layer for layer in model.layers if layer.name == "global_fusion"), None)
     if fusion is None:
         raise ValueError("only a model with global fusion has attention over the regions")
-    _, attention = fusion(fusion.get_input_at(0), return_attention=True)
+    _, attention = fusion(fusion.input, return_attention=True)
     return keras.Model(model.input, {**model.output, "attention": attention}, name=model.name)
 
 
 def displacement_model(image_size=128, filters=(32, 64, 96), max_displacement=8.0):
-    """The displacement generator alone: frames in, `displacement` and `warped` out."""
+    """The displacement generator alone, a `DisplacementModel`; outputs as `frl_dgt`'s."""
     inputs, outputs, _ = _displacement(image_size, filters, max_displacement)
-    return keras.Model(inputs, outputs, name="displacement_model")
+    return DisplacementModel(inputs, outputs, name="displacement_model")
 
 
 def _displacement(image_size, filters, max_displacement):
@@ -140,7 +150,7 @@ def _displacement(image_size, filters, max_displacement):
         generated["displacement"]
     )
     warped = DenseWarp(name="warped")((apex, displacement))
-    outputs = {"displacement": displacement, "warped": warped}
+    outputs = {"displacement": displacement, "half": generated["half"], "warped": warped}
     return {"onset": onset, "apex": apex}, outputs, generated
 
 

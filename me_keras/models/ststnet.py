@@ -10,6 +10,7 @@ import keras
 from me_keras.layers.motion import MotionMaps
 from me_keras.layers.transformer import SeededDropout
 from me_keras.models.frl_dgt import joined
+from me_keras.models.recognizer import Recognizer
 
 SIZE = 28
 
@@ -32,7 +33,7 @@ def ststnet(
         filters: ints, one stream each.
         head_dropout: float, before the classifier.
     Returns:
-        `keras.Model`: dict of `motion` `(b, S, S, c)` and `regions` in, dict of `logits` out.
+        `Recognizer`: dict of `motion` `(b, S, S, c)` and `regions` in, dict of `logits` out.
     Raises:
         ValueError: if there is no motion map to look at.
     """
@@ -53,4 +54,4 @@ def ststnet(
     x = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(x))  # (b, 400)
     x = SeededDropout(head_dropout, name="head_dropout")(x)
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    return keras.Model({"motion": motion, "regions": regions}, {"logits": logits}, name="ststnet")
+    return Recognizer({"motion": motion, "regions": regions}, {"logits": logits}, name="ststnet")
