@@ -24,6 +24,8 @@ from pipelines.schema import DataError, OptionError
 STOPPED = 130  # exit code after Ctrl-C or SIGTERM
 GRACE = 3.0  # seconds between Ctrl-C and the end, where a library does not return
 FULL = (errno.ENOSPC, errno.EDQUOT)
+# TensorFlow's errors that no change of the program could avoid; its others are bugs.
+TENSORFLOW = ("Aborted", "DataLoss", "DeadlineExceeded", "PermissionDenied", "Unavailable")
 
 _on_abort: list = []
 
@@ -342,11 +344,24 @@ def explain(error):
         return 2, str(error)
     if isinstance(error, OSError) and error.errno in FULL:
         return 1, f"{error.filename or 'the disk'}: the disk is full: free some space"
-    if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-        return 1, f"out of memory or disk: {(str(error).splitlines() or [''])[0]}"
+    kind = type(error).__name__.removesuffix("Error")
+    if isinstance(error, MemoryError) or kind == "ResourceExhausted":
+        return 1, f"out of memory or disk: {_gist(error)}"
+    if kind in TENSORFLOW and type(error).__module__.startswith("tensorflow"):
+        return 1, f"TensorFlow: {_gist(error)}"
     if isinstance(error, (FloatingPointError, OSError)):
         return 1, str(error)
     return 1, None
+
+
+def _gist(error):
+    """The line of a long message that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [
+        "no more is known"
+    ]
+    if lines[0].startswith("Graph execution error"):
+        lines = [line for line in lines if "OOM" in line or "exhausted" in line] or lines[::-1]
+    return lines[0]
 
 
 def _bug(error):

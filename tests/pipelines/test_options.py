@@ -1,32 +1,29 @@
+"""Options of data: ranges, and where a copy's folder comes from."""
+
 import pytest
 
-from pipelines.options import AugmentConfig, DatasetConfig
+from pipelines.options import AugmentationOptions, DataOptions, PreparationOptions
+from pipelines.schema import OptionError
 
 
 @pytest.mark.parametrize(
-    "name, value, span",
+    "record, name, value, rule",
     [
-        ("mirror", 1.5, r"\[0, 1\]"),
-        ("shift", 0.6, r"\[0, 0.5\]"),
-        ("gain", 1.0, r"\[0, 1\)"),
-        ("noise", -0.1, r"\[0, 1\)"),
-        ("motion_turn", 200, r"\[0, 180\]"),
+        (AugmentationOptions, "mirror", 1.5, r"lie in \[0, 1\]"),
+        (AugmentationOptions, "shift", 0.6, r"lie in \[0, 0.5\]"),
+        (AugmentationOptions, "gain", 1.0, r"lie in \[0, 1\)"),
+        (AugmentationOptions, "noise", -0.1, r"lie in \[0, 1\)"),
+        (AugmentationOptions, "motion_turn", 200, r"lie in \[0, 180\]"),
+        (DataOptions, "balance", 2, r"lie in \[0, 1\]"),
+        (DataOptions, "apex_jitter", -1, r"lie in \[0, 1\]"),
+        (DataOptions, "batch_size", 0, "be at least 1"),
+        (PreparationOptions, "image_size", 8, "be at least 32"),
+        (PreparationOptions, "max_frames", 2, "be at least 3"),
+        (PreparationOptions, "margin", -1, "be at least 0"),
+        (PreparationOptions, "apex", "guessed", "be one of annotated, middle, spotted"),
+        (PreparationOptions, "dataset", "imagenet", "be one of synthetic, smic"),
     ],
 )
-def test_augmentation_names_the_range_it_wants(name, value, span):
-    with pytest.raises(ValueError, match=f"{name} must lie in {span}, got {value}"):
-        AugmentConfig(**{name: value})
-
-
-@pytest.mark.parametrize(
-    "name, value, message",
-    [
-        ("balance", 2, "balance must lie in"),
-        ("apex_jitter", -1, "apex_jitter must lie in"),
-        ("batch_size", 0, "batch_size must be at least 1"),
-        ("mirror", 2, "mirror must lie in"),
-    ],
-)
-def test_sampling_checks_its_own_and_what_it_inherits(name, value, message):
-    with pytest.raises(ValueError, match=message):
-        DatasetConfig(**{name: value})
+def test_values_out_of_range_are_named(record, name, value, rule):
+    with pytest.raises(OptionError, match=f"{name} must {rule}.*, got {value!r}"):
+        record(**{name: value})
