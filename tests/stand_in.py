@@ -1,5 +1,7 @@
-"""A small SavedModel with the five signatures of an export, and answers one can compute by hand.
+"""A small SavedModel with the signatures of an export and its contract, for tests of its users.
 
+It is no network: its displacement is the change of brightness, its logits are linear in that, and
+attention goes to the regions by their area. All of it can be computed by hand.
 `python tests/stand_in.py DIR` writes version 1 there, for a real TF Serving.
 """
 
@@ -10,14 +12,25 @@ import sys
 
 import numpy as np
 
-CLASSES = ("negative", "positive", "surprise")
+from pipelines import schema
+
+CLASSES = schema.CLASSES
 SIZE = 16
+MARGIN = 4
 REGIONS = 9
 
 
-def write(base, version=1, size=SIZE):
-    """Writes `<base>/<version>`, whole at once; a version's number shifts its answers."""
+def write(base, version=1, size=SIZE, edit=None):
+    """Writes `<base>/<version>`, whole at once; a version's number shifts its answers.
+
+    Args:
+        edit: a function that changes the contract before it is written.
+    Returns:
+        `base`.
+    """
     import tensorflow as tf
+
+    from me_keras.exporting import contract, signatures
 
     base = pathlib.Path(base)
     partial = base / f".tmp-{version}"
@@ -25,6 +38,11 @@ def write(base, version=1, size=SIZE):
     names = ("serving_default", "serving_uint8", "serving_regions", "serving_bytes", "displacement")
     functions = {name: getattr(model, name) for name in names}
     tf.saved_model.save(model, str(partial), signatures=functions)
+    facts = make_contract(size, version)
+    facts["signatures"] = signatures.describe(tf.saved_model.load(str(partial)))
+    if edit:
+        edit(facts)
+    contract.write_contract(partial, facts)
     os.replace(partial, base / str(version))
     return base
 
@@ -39,7 +57,7 @@ def copy_version(base, source, target):
 def weights(version=1, size=SIZE):
     """The matrix (size * size, 3) that turns the pixel differences into logits."""
     rng = np.random.default_rng(version)
-    return rng.normal(0, 0.3, (size * size, len(CLASSES))).astype(np.float32)
+    return rng.normal(0, 4.8 / size, (size * size, len(CLASSES))).astype(np.float32)
 
 
 def probabilities(onset, apex, version=1):
@@ -49,13 +67,56 @@ def probabilities(onset, apex, version=1):
     return odds / odds.sum(1, keepdims=True)
 
 
+def displacement(onset, apex):
+    """What `displacement` answers of this name: (b, size, size, 2)."""
+    return (apex - onset) * np.float32([10, 5])
+
+
+def make_contract(size=SIZE, version=1):
+    """A contract, without the signatures."""
+    from me_keras.exporting import contract
+
+    alignment = {"image_size": size, "margin": MARGIN, "rigid": True}
+    return {
+        "format": contract.FORMAT,
+        "model": "frl_dgt",
+        "version": version,
+        "created": "2024-01-01T00:00:00Z",
+        "image_size": size,
+        "classes": list(CLASSES),
+        "regions": list(schema.REGIONS),
+        "canonical_regions": np.tile([0.25, 0.25, 0.75, 0.75], (REGIONS, 1)).tolist(),
+        "alignment": alignment,
+        "motion": {"source": "dgm", "channels": []},
+        "ranges": {"float32": [0, 1]},
+        "signatures": {},
+        "data": {"dataset": "made", "protocol": "made-3", "digest": "0", "clips": 1, "subjects": 1},
+        "score": None,
+        "versions": {},
+    }
+
+
 def _module(version, size):
     import tensorflow as tf
+
+    from me_keras.exporting.motion_figures import motion_figures
+    from me_keras.layers.warp import dense_warp
 
     face = (None, size, size, 1)
 
     def spec(name, shape=face, dtype=tf.float32):
         return tf.TensorSpec(shape, dtype, name=name)
+
+    frames = [spec("onset"), spec("apex")]
+    regional = [*frames, spec("regions", (None, REGIONS, 4))]
+
+    def moved(onset, apex):
+        found = (apex - onset) * [10.0, 5.0]  # (b, size, size, 2)
+        return found, motion_figures(onset, apex, dense_warp(apex, found), found)
+
+    def attention(regions):
+        area = tf.reduce_prod(regions[..., 2:] - regions[..., :2], -1)  # (b, r)
+        return area / tf.reduce_sum(area, -1, keepdims=True)
 
     class StandIn(tf.Module):
         def __init__(self):
@@ -77,9 +138,10 @@ def _module(version, size):
                 "probabilities": tf.nn.softmax(logits),
                 "classes": tf.tile(classes[None], (tf.shape(onset)[0], 1)),
                 "predicted": tf.gather(classes, tf.argmax(logits, 1)),
+                **moved(onset, apex)[1],
             }
 
-        @tf.function(input_signature=[spec("onset"), spec("apex")])
+        @tf.function(input_signature=frames)
         def serving_default(self, onset, apex):
             return self.answer(onset, apex)
 
@@ -87,13 +149,9 @@ def _module(version, size):
         def serving_uint8(self, onset, apex):
             return self.answer(tf.cast(onset, tf.float32) / 255, tf.cast(apex, tf.float32) / 255)
 
-        @tf.function(
-            input_signature=[spec("onset"), spec("apex"), spec("regions", (None, REGIONS, 4))]
-        )
+        @tf.function(input_signature=regional)
         def serving_regions(self, onset, apex, regions):
-            answer = self.answer(onset, apex)
-            shift = tf.reduce_mean(regions, (1, 2))[:, None] * 0  # used, as every input must be
-            return {**answer, "probabilities": answer["probabilities"] + shift}
+            return {**self.answer(onset, apex), "attention": attention(regions)}
 
         @tf.function(
             input_signature=[spec(n, (None,), tf.string) for n in ("onset_bytes", "apex_bytes")]
@@ -110,18 +168,15 @@ def _module(version, size):
             ]
             return self.answer(*(tf.clip_by_value(image, 0, 1) for image in images))
 
-        @tf.function(
-            input_signature=[spec("onset"), spec("apex"), spec("regions", (None, REGIONS, 4))]
-        )
+        @tf.function(input_signature=regional)
         def displacement(self, onset, apex, regions):
-            answer = self.answer(onset, apex)
-            moved = tf.concat([apex - onset, onset + apex], -1)
+            found, figures = moved(onset, apex)
             return {
-                "displacement": moved,
-                "magnitude": tf.norm(moved, axis=-1),
-                "gain": tf.reduce_mean(apex, (1, 2, 3)),
-                "attention": tf.nn.softmax(tf.reduce_sum(regions, -1)),
-                "probabilities": answer["probabilities"],
+                "displacement": found,
+                "magnitude": tf.norm(found, axis=-1),
+                "attention": attention(regions),
+                "probabilities": self.answer(onset, apex)["probabilities"],
+                **figures,
             }
 
     return StandIn()

@@ -8,14 +8,20 @@ PATH = pathlib.Path("assets.extra", "MODEL_CARD.md")
 TEMPLATE = """\
 # {{ contract.model }}, version {{ contract.version }}
 
-FRL-DGT: recognises micro-expressions from an onset and an apex frame of one aligned face. It
-estimates the displacement between the two frames and classifies it by Transformers over the
-action-unit regions. Made {{ contract.created }} by me-keras {{ contract.versions["me-keras"] }}
-from the run `{{ training.run }}`.
+The model `{{ training.model }}` of me-keras: recognises micro-expressions from {{
+"an onset and an apex frame" if contract.alignment else "an image of the motion" }} of one
+aligned face. {% if contract.motion.source == "dgm" -%}
+It estimates the displacement between the two frames and classifies it.
+{%- elif contract.alignment -%}
+It is given their motion, computed by `{{ contract.motion.source }}`, and classifies it.
+{%- endif %}
+Made {{ contract.created }} by me-keras {{ contract.versions["me-keras"] }} from the run
+`{{ training.run }}`.
 
 | | |
 |---|---|
-| input | two aligned grey faces, {{ contract.image_size }} x {{ contract.image_size }} px |
+| input | {{ "two aligned grey faces" if contract.motion.source == "dgm" else
+"a motion map" }}, {{ contract.image_size }} x {{ contract.image_size }} px |
 | output | probabilities of {{ contract.classes | join(", ") }} |
 | signatures | {{ contract.signatures | join(", ") }} |
 | epochs | {{ training.warmup_epochs }} of the displacement alone, {{ training.epochs }} of \
@@ -83,6 +89,11 @@ with a high frame rate, a frontal face and even light, as in the database above.
   skin colour, glasses, beards or illness.
 - The model answers whatever it is given: a spoken word, a blink or a head turn gets a class as
   well. Probabilities are not calibrated.
+{% if contract.motion.source == "dgm" -%}
+- A face that held still gets a class too: heed one only where `motion_explained` is at least {{
+  contract.still.motion_explained }} and `displacement_max_px` at least {{
+  contract.still.displacement_max_px }}.
+{% endif -%}
 - Onset and apex must be of one person and one moment, aligned by the same transform; two
   independently aligned frames show motion that is not there.
 
@@ -100,22 +111,17 @@ Not legal advice; look at the law where you are.
 """
 
 
-def render(contract, training):
-    """The card as Markdown.
-
-    Args:
-        contract: as `contract.json` holds it.
-        training: dict of `run`, `epochs`, `warmup_epochs`, `seed`, `mirror_test` and
-            `class_counts` (class name to clips).
-    """
+def render(contract) -> str:
+    """The card, as Markdown, of the model with this contract."""
     import jinja2
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-    return environment.from_string(TEMPLATE).render(contract=contract, training=training)
+    template = environment.from_string(TEMPLATE)
+    return template.render(contract=contract, training=contract["training"])
 
 
-def write(folder, contract, training):
+def write(folder, contract) -> None:
     """Writes the card into a version folder."""
     path = pathlib.Path(folder) / PATH
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(contract, training), encoding="utf-8")
+    path.write_text(render(contract), encoding="utf-8")

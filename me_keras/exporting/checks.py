@@ -20,16 +20,20 @@ def frames(name, values, image_size, highest):
         name: what the message calls them.
         values: `(b, S, S, 1)`, float32 or uint8.
     """
-    # Not tf.debugging.assert_shapes: a check of what shape inference takes for granted is
-    # optimised away, ensure_shape is not.
-    values = tf.ensure_shape(values, (None, image_size, image_size, 1), name=f"{name}_size")
-    values = require(tf.shape(values)[0] > 0, f"{name}: the batch is empty", values)
+    values = _sized(name, values, (image_size, image_size, 1))
     if values.dtype.is_integer:
         return values  # cannot leave its range
     low, high = tf.reduce_min(values), tf.reduce_max(values)
     inside = tf.reduce_all((values >= 0) & (values <= highest))  # false for NaN
     message = f"{name}: values must be numbers in [0, {highest}]; lowest and highest are"
     return require(inside, message, values, low, high)
+
+
+def motion(name, values, shape):
+    """Motion maps `(b, *shape)` float32, at least one, of numbers."""
+    values = _sized(name, values, shape)
+    finite = tf.reduce_all(tf.math.is_finite(values))
+    return require(finite, f"{name}: values must be numbers, without NaN and infinity", values)
 
 
 def boxes(name, values, num_regions):
@@ -41,10 +45,21 @@ def boxes(name, values, num_regions):
     return require(ordered & inside, message, values)
 
 
-def same_batch(first, others):
-    """`first`, if all `others` (a dict) have as many examples."""
+def same_batch(first, others, what="onsets"):
+    """`first`, if all `others` (a dict) have as many examples.
+
+    Args:
+        what: what the message calls those of `first`.
+    """
     for name, other in others.items():
         sizes = tf.shape(first)[0], tf.shape(other)[0]
-        message = f"{name}: as many examples as onsets are needed, found"
+        message = f"{name}: as many examples as {what} are needed, found"
         first = require(sizes[0] == sizes[1], message, first, sizes[1], sizes[0])
     return first
+
+
+def _sized(name, values, shape):
+    # Not tf.debugging.assert_shapes: a check of what shape inference takes for granted is
+    # optimised away, ensure_shape is not.
+    values = tf.ensure_shape(values, (None, *shape), name=f"{name}_size")
+    return require(tf.shape(values)[0] > 0, f"{name}: the batch is empty", values)

@@ -1,6 +1,7 @@
 """The contract of an exported model: what a client must know to ask it and to read its answer.
 
 It lies beside the model as `assets.extra/contract.json`, where TensorFlow Serving leaves it alone.
+Its `fields` say of each entry what it means and in which unit, and so does each tensor.
 """
 
 from __future__ import annotations
@@ -8,17 +9,88 @@ from __future__ import annotations
 import json
 import pathlib
 
+from pipelines import files
 from pipelines.schema import DataError
 
-FORMAT = 1
+FORMAT = 2
 PATH = pathlib.Path("assets.extra", "contract.json")
+REMEDY = "export the model again with python -m me_keras.export"
+
+# Of each tensor of a signature: unit, and meaning. b requests, S the side of the aligned face.
+TENSORS = {
+    "onset": ("grey level", "the aligned face before it moves; float32 0 to 1, or uint8 0 to 255"),
+    "apex": ("grey level", "the same face at the height of the expression, aligned with it"),
+    "onset_bytes": ("PNG or JPEG", "as onset; square, resized to S; turned as its EXIF tag says"),
+    "apex_bytes": ("PNG or JPEG", "as apex; square, resized to S; turned as its EXIF tag says"),
+    "motion": ("see motion.channels", "motion map of an aligned face, from onset to apex"),
+    "regions": ("share of the side", "boxes of the regions: y1, x1, y2, x2 from the upper left"),
+    "probabilities": ("1", "of each of the classes; not calibrated; they add up to 1"),
+    "classes": ("name", "names of the classes, in the order of the probabilities"),
+    "predicted": ("name", "the class of the highest probability"),
+    "displacement": ("px of the aligned face", "dx to the right and dy down, onset to apex"),
+    "magnitude": ("px of the aligned face", "length of the displacement"),
+    "attention": ("1", "share of the attention that each region receives; they add up to 1"),
+    "displacement_mean_px": (
+        "px of the aligned face",
+        "mean length of the displacement, on the face",
+    ),
+    "displacement_max_px": ("px of the aligned face", "largest length of the displacement there"),
+    "reconstruction_gain": (
+        "1",
+        "share of the difference between the frames that is motion and not noise or light: 1 - "
+        "error(apex warped back) / error(apex). 0: nothing, or equal frames. Never near 1 on "
+        "films: two frames of a camera differ by noise that no motion explains",
+    ),
+    "motion_explained": (
+        "1",
+        "as reconstruction_gain, on the face alone and without the noise of single pixels; below "
+        "still.motion_explained, or below still.displacement_max_px, the face held still and the "
+        "class says nothing",
+    ),
+}
+
+# Of each entry: unit and meaning.
+FIELDS = {
+    "format": ("", "version of this file's form"),
+    "model": ("", "name that the model is served under"),
+    "version": ("", "number of this version"),
+    "created": ("ISO 8601, UTC", "when it was exported"),
+    "image_size": ("px", "S, side of the aligned face or motion map"),
+    "classes": ("", "names, in the order of the probabilities"),
+    "regions": ("", "names of the action-unit regions, in the order of their boxes"),
+    "canonical_regions": (
+        "share of the side",
+        "their boxes y1, x1, y2, x2 on an average face, used where a request holds none",
+    ),
+    "alignment": (
+        "px; eye_distance and eye_level: share of image_size",
+        "how faces were aligned: the crop and the margin around it, whether the head's motion was "
+        "taken out, distance of the eyes and their place below the upper edge; null for images of "
+        "motion as a database publishes them",
+    ),
+    "attention": ("", "what attention is: of the global fusion, or equal shares without one"),
+    "motion": ("", "where the motion comes from, and the channels of a motion map"),
+    "still": ("as the outputs of these names", "least that counts as motion of the face"),
+    "ranges": ("", "allowed values of inputs; bytes and px of encoded images"),
+    "signatures": ("", "what may be asked: dtype, shape (-1: any number), unit, meaning"),
+    "data": ("", "what the model was trained on: all of these clips"),
+    "score": (
+        "1",
+        "of the same training on people left out: mean over seeds, its spread, and a 95 % interval "
+        "over subjects; null: not measured",
+    ),
+    "training": ("", "the run it comes from, seed, epochs and number of clips of each class"),
+    "versions": ("", "of the software that trained and exported it"),
+    "fields": ("", "this list"),
+}
 
 _COUNT = {"type": "integer", "minimum": 0}
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_NUMBER, _TEXT = {"type": "number"}, {"type": "string"}
 _NAME = {"type": "string", "minLength": 1}
 _NAMES = {"type": "array", "items": _NAME, "minItems": 1, "uniqueItems": True}
 _BOX = {"type": "array", "items": _SHARE, "minItems": 4, "maxItems": 4}
-_SPAN = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+_SPAN = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
 
 
 def _record(properties, optional=()):
@@ -26,24 +98,34 @@ def _record(properties, optional=()):
     return {"type": "object", "properties": properties, "required": required}
 
 
-_TENSORS = {
-    "type": "object",
-    "minProperties": 1,
-    "additionalProperties": _record(
-        {
-            "dtype": {"enum": ["float32", "uint8", "string"]},
-            "shape": {"type": "array", "items": {"type": "integer", "minimum": -1}},
-        }
-    ),
-}
+_TENSOR = _record(
+    {
+        "dtype": {"enum": ["float32", "uint8", "string"]},
+        "shape": {"type": "array", "items": {"type": "integer", "minimum": -1}},
+        "unit": _TEXT,
+        "meaning": _TEXT,
+    },
+    optional=("unit", "meaning"),
+)
+_TENSORS = {"type": "object", "minProperties": 1, "additionalProperties": _TENSOR}
 _SIGNATURE = _record({"inputs": _TENSORS, "outputs": _TENSORS})
 _SCORE = _record(
     {
-        name: _record({"mean": _SHARE, "sd": {"type": "number"}, "ci95": _SPAN})
+        name: _record({"mean": _SHARE, "sd": _NUMBER, "ci95": _SPAN})
         for name in ("uf1", "uar", "accuracy")
     }
     | {"seeds": _COUNT, "note": {"type": ["string", "null"]}},
     optional=("note",),
+)
+_ALIGNMENT = _record(
+    {
+        "image_size": {"type": "integer", "minimum": 1},
+        "margin": _COUNT,
+        "rigid": {"type": "boolean"},
+        "eye_distance": _NUMBER,
+        "eye_level": _NUMBER,
+    },
+    optional=("rigid", "eye_distance", "eye_level"),
 )
 
 SCHEMA = {
@@ -58,17 +140,10 @@ SCHEMA = {
             "classes": _NAMES,
             "regions": _NAMES,
             "canonical_regions": {"type": "array", "items": _BOX, "minItems": 1},
-            "alignment": _record(
-                {
-                    "image_size": {"type": "integer", "minimum": 1},
-                    "margin": _COUNT,
-                    "rigid": {"type": "boolean"},
-                    "eye_distance": {"type": "number"},
-                    "eye_level": {"type": "number"},
-                },
-                optional=("rigid", "eye_distance", "eye_level"),
-            ),
-            "attention": {"enum": ["global_fusion", "equal"]},  # what `attention` tells
+            "alignment": {"anyOf": [_ALIGNMENT, {"type": "null"}]},
+            "attention": {"enum": ["global_fusion", "equal"]},
+            "motion": _record({"source": _NAME, "channels": {"type": "array", "items": _TEXT}}),
+            "still": {"type": "object", "additionalProperties": _NUMBER},
             "training": {"type": "object"},
             "ranges": {"type": "object", "additionalProperties": _SPAN},
             "signatures": {
@@ -87,8 +162,9 @@ SCHEMA = {
             ),
             "score": {"anyOf": [_SCORE, {"type": "null"}]},
             "versions": {"type": "object", "additionalProperties": _NAME},
+            "fields": {"type": "object"},
         },
-        optional=("attention", "training"),
+        optional=("attention", "training", "still", "fields"),
     ),
 }
 
@@ -113,23 +189,27 @@ def read_contract(version_folder) -> dict:
         DataError: there is none, it is not JSON, or it does not hold what `SCHEMA` asks.
     """
     path = pathlib.Path(version_folder) / PATH
-    remedy = "export the model again with python -m me_keras.export"
-    try:
-        contract = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
-    except ValueError as error:
-        raise DataError(f"{path}: not JSON ({error}); {remedy}") from None
+    contract = files.read_json(path, REMEDY)
+    if contract is None:
+        raise DataError(f"{path}: no such file; {REMEDY}")
+    if contract.get("format") in range(FORMAT):
+        raise DataError(f"{path}: of an older version, format {contract['format']}; {REMEDY}")
     try:
         check(contract)
     except DataError as error:
-        raise DataError(f"{path}: {error}; {remedy}") from None
+        raise DataError(f"{path}: {error}; {REMEDY}") from None
     return contract
 
 
 def write_contract(version_folder, contract) -> None:
     """Writes `contract` where `read_contract` finds it; DataError if it is not as it should be."""
+    contract = {**contract, "fields": _described(contract)}
     check(contract)
     path = pathlib.Path(version_folder) / PATH
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(contract, indent=1) + "\n", encoding="utf-8")
+
+
+def _described(contract):
+    known = {name: FIELDS[name] for name in (*contract, "fields")}
+    return {name: {"unit": unit, "meaning": text} for name, (unit, text) in known.items()}

@@ -7,8 +7,11 @@ from me_keras.exporting.checks import require
 MAX_BYTES = 2**23  # of an encoded image
 MAX_SIDE = 1024  # px; bounds the memory that decoding takes, some 30 MiB
 MAX_SCANS = 100  # of a JPEG; a progressive one has about ten
+MAX_TAGS = 256  # looked at for the orientation
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
+_EXIF_PNG, _EXIF_JPEG = b"eXIf", b"Exif\0\0"  # what stands before the tags
+_ORIENTATION = 0x0112
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV and `pipelines.frames.to_grey`
 
 
@@ -16,8 +19,9 @@ def decode(name, encoded, image_size):
     """Decodes PNG and JPEG images of aligned faces.
 
     The header is looked at before anything is decoded: an image that claims to be huge costs
-    nothing. Colour becomes grey; an image of another size is resampled, with smoothing where it
-    shrinks. One of `image_size` keeps its grey levels to the bit.
+    nothing. The image is turned and mirrored as its EXIF orientation says. Colour becomes grey; an
+    image of another size is resampled, with smoothing where it shrinks. One of `image_size` keeps
+    its grey levels to the bit.
 
     Args:
         name: what error messages call the images.
@@ -60,7 +64,8 @@ def _decode_one(name, number, content, image_size):
     content = require(size[0] == size[1], name, content, number, message, size)
     pixels = tf.io.decode_image(content, channels=3, expand_animations=False)
     pixels = tf.cast(tf.ensure_shape(pixels, (None, None, 3)), tf.float32)
-    grey = tf.round(tf.reduce_sum(pixels * _LUMA, axis=-1, keepdims=True))  # (h, w, 1)
+    grey = tf.round(tf.reduce_sum(pixels * _LUMA, axis=-1, keepdims=True))  # (h, h, 1)
+    grey = _turned(grey, _orientation(content, is_png))
     resized = tf.image.resize(grey, (image_size, image_size), antialias=True)
     return tf.clip_by_value(resized / 255.0, 0.0, 1.0)  # (S, S, 1)
 
@@ -82,3 +87,51 @@ def _jpeg_scans(content):
     code = tf.io.decode_raw(content, tf.uint8)
     starts = (code[:-1] == 0xFF) & (code[1:] == 0xDA)  # pixel data never hold this pair
     return tf.math.count_nonzero(starts, dtype=tf.int32)
+
+
+def _turned(image, orientation):
+    """A square image `(h, h, 1)` as EXIF orientation 1 to 8 says it is to be shown."""
+    image = tf.where(orientation >= 5, tf.transpose(image, (1, 0, 2)), image)
+    for axis, mirrored in ((1, (2, 3, 6, 7)), (0, (3, 4, 7, 8))):
+        turn = tf.reduce_any(orientation == mirrored)
+        image = tf.where(turn, tf.reverse(image, [axis]), image)
+    return image
+
+
+def _orientation(content, is_png):
+    """The orientation tag of an image's EXIF block, scalar int64; 1 where there is none.
+
+    The block is a TIFF header: byte order, 42, where the directory lies; there the number of
+    entries, of 12 bytes each: tag, type, count, value.
+    """
+    code = tf.io.decode_raw(content, tf.uint8)
+    at = tf.where(is_png, _end_of(_EXIF_PNG, code), _end_of(_EXIF_JPEG, code))
+    last = tf.size(code, tf.int64) - 1
+
+    def at_index(index):
+        return tf.cast(tf.gather(code, tf.clip_by_value(index, 0, last)), tf.int64)
+
+    little = at_index(at) == ord("I")
+
+    def number(start, size):
+        """Of `size` bytes from each of `start` on."""
+        places = tf.range(size, dtype=tf.int64)
+        places = tf.where(little, places, places[::-1])
+        return tf.reduce_sum(
+            at_index(start[..., None] + places) * 256 ** tf.range(size, dtype=tf.int64), axis=-1
+        )
+
+    directory = at + number(at + 4, 4)
+    count = tf.minimum(number(directory, 2), MAX_TAGS)
+    entries = directory + 2 + 12 * tf.range(count)
+    found = tf.boolean_mask(number(entries + 8, 2), number(entries, 2) == _ORIENTATION)
+    value = tf.concat([found, [1]], axis=0)[0]
+    return tf.where((at > 0) & (value >= 1) & (value <= 8), value, 1)
+
+
+def _end_of(marker, code):
+    """Where the bytes `marker` first end in `code` `(n,)`; 0 if they are not in it."""
+    count = tf.size(code) - len(marker) + 1
+    same = [code[i : i + count] == byte for i, byte in enumerate(marker)]
+    places = tf.where(tf.reduce_all(same, axis=0))[:, 0]  # rising, int64
+    return tf.concat([places + len(marker), [0]], axis=0)[0]

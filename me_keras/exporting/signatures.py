@@ -1,5 +1,10 @@
 """What an exported model answers: its signatures, with pre-processing and checks in the graph.
 
+Which signatures a model gets follows from its inputs and outputs, not from its name:
+    frames      serving_default, serving_uint8, serving_regions, serving_bytes, and displacement
+                where the model estimates one
+    motion      serving_default and serving_regions on motion maps
+
 Regions are an input of signatures of their own instead of an optional one of `serving_default`.
 TensorFlow 2.15 can write a default for an input, and TensorFlow Serving's gRPC fills it in, but its
 size is fixed: it does not follow the batch, which server-side batching demands of every input, and
@@ -12,18 +17,18 @@ import io
 import keras
 import tensorflow as tf
 
-from me_keras.exporting import checks, images
+from me_keras.exporting import checks, contract, images
+from me_keras.exporting.motion_figures import motion_figures
 from me_keras.layers.regions import mirror_boxes
-from me_keras.models import with_attention
-
-BORDER = 4  # px left out where the reconstruction is judged, as in `Trainer.predict`
+from me_keras.models.frl_dgt import with_attention
 
 
-class Answers:
-    """The functions behind the signatures of a `frl_dgt` model with a displacement generator.
+class Signatures:
+    """The functions behind the signatures of a trained model.
 
     Args:
-        model: what `me_keras.models.frl_dgt` built for frames, float32.
+        model: `keras.Model` in float32 of frames (`onset`, `apex`) or of `motion`, and `regions`;
+            its outputs hold `logits`, and may hold `displacement` with `warped`.
         classes: names of the k classes, in label order.
         regions: `(r, 4)` boxes of an average aligned face, for requests that hold none.
         mirrored_regions: r ints, rows of the regions on a mirrored face: probabilities are
@@ -33,7 +38,10 @@ class Answers:
     def __init__(self, model, classes, regions, mirrored_regions=None):
         self.has_attention = any(layer.name == "global_fusion" for layer in model.layers)
         self.model = with_attention(model) if self.has_attention else model
-        self.image_size = model.input["onset"].shape[1]
+        self.takes_frames = "onset" in model.input
+        self.has_displacement = "displacement" in model.output
+        first = model.input["onset" if self.takes_frames else "motion"]
+        self.shape = tuple(first.shape[1:])  # (S, S, c)
         self.num_regions = model.input["regions"].shape[1]
         self.classes = list(classes)
         self.regions = regions
@@ -42,153 +50,163 @@ class Answers:
         specs = {spec.name: spec for spec in self.specs()["serving_regions"]}
         self._once = tf.function(self._outputs, input_signature=[specs])
 
-    def serving_default(self, onset, apex):
-        """Frames `(b, S, S, 1)` float32 in [0, 1] of an aligned face."""
-        frames = self._checked(onset, apex)
-        return self._named(self._recognised(frames)["probabilities"])
-
-    def serving_uint8(self, onset, apex):
-        """As `serving_default`, grey levels 0 to 255."""
-        frames = self._checked(onset, apex)
-        return self._named(self._recognised(frames)["probabilities"])
-
-    def serving_regions(self, onset, apex, regions):
-        """As `serving_default`, with the face's own boxes `(b, r, 4)`."""
-        frames = self._checked(onset, apex, regions)
-        return self._named(self._recognised(frames)["probabilities"])
-
-    def serving_bytes(self, onset_bytes, apex_bytes):
-        """As `serving_default`, of PNG or JPEG images `(b,)` of any square size."""
-        onset_bytes = checks.same_batch(onset_bytes, {"apex_bytes": apex_bytes})
-        onset = images.decode("onset_bytes", onset_bytes, self.image_size)
-        apex = images.decode("apex_bytes", apex_bytes, self.image_size)
-        frames = {"onset": onset, "apex": apex, "regions": self._average_face(onset)}
-        return self._named(self._recognised(frames)["probabilities"])
-
-    def displacement(self, onset, apex, regions):
-        """The motion the answer rests on, as `serving_regions` takes its inputs.
-
-        Returns:
-            dict of `displacement` `(b, S, S, 2)` px `(dx, dy)` from onset to apex, `magnitude`
-            `(b, S, S)` px, `gain` `(b,)`: how much of the difference between the frames the
-            displacement explains, 1 all, 0 none; `attention` `(b, r)`, sums to 1: the share of the
-            global fusion's attention that each region receives (mean over the mirrored face where
-            the probabilities are; equal shares for a model without global fusion), and
-            `probabilities` `(b, k)`.
-        """
-        frames = self._checked(onset, apex, regions)
-        outputs = self._recognised(frames)
-        displacement = outputs["displacement"]
-        return {
-            "displacement": displacement,
-            "magnitude": tf.norm(displacement, axis=-1),  # (b, S, S)
-            "gain": _gain(frames, outputs["warped"]),
-            "attention": outputs["attention"],
-            "probabilities": outputs["probabilities"],
-        }
+    @property
+    def image_size(self):
+        """int S, side of the frames or motion maps, px."""
+        return self.shape[0]
 
     def specs(self):
         """dict from the name of each signature to the list of its inputs' `tf.TensorSpec`."""
-        shape = (None, self.image_size, self.image_size, 1)
+        regions = tf.TensorSpec((None, self.num_regions, 4), tf.float32, "regions")
+        if not self.takes_frames:
+            motion = [tf.TensorSpec((None, *self.shape), tf.float32, "motion")]
+            return {"serving_default": motion, "serving_regions": [*motion, regions]}
 
         def frames(dtype):
-            return [tf.TensorSpec(shape, dtype, name) for name in ("onset", "apex")]
+            return [tf.TensorSpec((None, *self.shape), dtype, name) for name in ("onset", "apex")]
 
-        regions = tf.TensorSpec((None, self.num_regions, 4), tf.float32, "regions")
         encoded = [tf.TensorSpec((None,), tf.string, n) for n in ("onset_bytes", "apex_bytes")]
-        return {
+        found = {
             "serving_default": frames(tf.float32),
             "serving_uint8": frames(tf.uint8),
             "serving_regions": [*frames(tf.float32), regions],
             "serving_bytes": encoded,
-            "displacement": [*frames(tf.float32), regions],
         }
+        if self.has_displacement:
+            found["displacement"] = found["serving_regions"]
+        return found
 
-    def _checked(self, onset, apex, regions=None):
-        """The model's inputs, each passed on once the request as a whole is in order."""
-        others = {"apex": apex} if regions is None else {"apex": apex, "regions": regions}
-        onset = checks.same_batch(onset, others)
-        highest = 255 if onset.dtype == tf.uint8 else 1
-        onset = checks.frames("onset", onset, self.image_size, highest)
-        apex = checks.frames("apex", apex, self.image_size, highest)
-        if regions is None:
-            regions = self._average_face(onset)
-        else:
-            regions = checks.boxes("regions", regions, self.num_regions)
-        onset, apex = (tf.cast(frame, tf.float32) / highest for frame in (onset, apex))
-        return {"onset": onset, "apex": apex, "regions": regions}
+    def function(self, name):
+        """The function of a signature: takes its inputs by name, returns a dict of tensors."""
+        functions = {
+            "serving_regions": self._with_regions,
+            "serving_bytes": self._of_bytes,
+            "displacement": self._displacement,
+        }
+        return functions.get(name, self._by_default)
 
-    def _average_face(self, onset):
-        boxes = tf.constant(self.regions, tf.float32)[None]  # (1, r, 4)
-        return tf.tile(boxes, (tf.shape(onset)[0], 1, 1))  # (b, r, 4)
+    def _by_default(self, **inputs):
+        """Frames or motion maps of an aligned face, whose regions are those of an average one."""
+        return self._named(self._recognised(self._checked(inputs)))
 
-    def _recognised(self, frames):
-        """The model's outputs with `probabilities` and `attention`, as leave-one-out measured."""
-        outputs = self._once(frames)
-        if self.mirrored_regions is None:
-            return outputs
-        mirrored = {name: tf.reverse(frames[name], [2]) for name in ("onset", "apex")}
-        mirrored["regions"] = mirror_boxes(frames["regions"], self.mirrored_regions)
-        turned = self._once(mirrored)
-        attention = tf.gather(turned["attention"], self.mirrored_regions, axis=1)  # (b, r)
+    def _with_regions(self, **inputs):
+        """As `_by_default`, with the face's own boxes `(b, r, 4)`; `attention` `(b, r)` besides."""
+        outputs = self._recognised(self._checked(inputs))
+        return {**self._named(outputs), "attention": outputs["attention"]}
+
+    def _of_bytes(self, onset_bytes, apex_bytes):
+        """As `_by_default`, of PNG or JPEG images `(b,)` of any square size."""
+        onset_bytes = checks.same_batch(onset_bytes, {"apex_bytes": apex_bytes})
+        onset = images.decode("onset_bytes", onset_bytes, self.image_size)
+        apex = images.decode("apex_bytes", apex_bytes, self.image_size)
+        frames = {"onset": onset, "apex": apex, "regions": self._average_face(onset)}
+        return self._named(self._recognised(frames))
+
+    def _displacement(self, **inputs):
+        """The motion the answer rests on, as `serving_regions` takes its inputs.
+
+        Returns:
+            dict of `displacement` `(b, S, S, 2)` px, `magnitude` `(b, S, S)` px, `attention`
+            `(b, r)`, which sums to 1: the share of the global fusion's attention that each region
+            receives (mean over the mirrored face where the probabilities are; equal shares for a
+            model without global fusion), `probabilities` `(b, k)`, and the `motion_figures`.
+        """
+        outputs = self._recognised(self._checked(inputs))
         return {
-            **outputs,
-            "probabilities": 0.5 * (outputs["probabilities"] + turned["probabilities"]),
-            "attention": 0.5 * (outputs["attention"] + attention),
+            "displacement": outputs["displacement"],
+            "magnitude": tf.norm(outputs["displacement"], axis=-1),  # (b, S, S)
+            "attention": outputs["attention"],
+            "probabilities": outputs["probabilities"],
+            **outputs["figures"],
         }
 
-    def _outputs(self, frames):
-        outputs = self.model(frames, training=False)
-        probabilities = tf.nn.softmax(outputs["logits"])  # (b, k)
-        if "attention" not in outputs:
-            equal = tf.fill(tf.shape(frames["regions"])[:2], 1.0 / self.num_regions)  # (b, r)
-            outputs["attention"] = tf.ensure_shape(equal, (None, self.num_regions))
-        return {**outputs, "probabilities": probabilities}
+    def _checked(self, inputs):
+        """The model's inputs, each passed on once the request as a whole is in order."""
+        inputs = dict(inputs)
+        first = "onset" if self.takes_frames else "motion"
+        others = {name: value for name, value in inputs.items() if name != first}
+        what = "onsets" if self.takes_frames else "motion maps"
+        inputs[first] = checks.same_batch(inputs[first], others, what)
+        highest = 255 if inputs[first].dtype == tf.uint8 else 1
+        for name, value in inputs.items():
+            if name == "regions":
+                inputs[name] = checks.boxes(name, value, self.num_regions)
+            elif name == "motion":
+                inputs[name] = checks.motion(name, value, self.shape)
+            else:
+                value = checks.frames(name, value, self.image_size, highest)
+                inputs[name] = tf.cast(value, tf.float32) / highest
+        return {"regions": self._average_face(inputs[first]), **inputs}
 
-    def _named(self, probabilities):
-        classes = tf.constant(self.classes)  # (k,)
+    def _average_face(self, first):
+        boxes = tf.constant(self.regions, tf.float32)[None]  # (1, r, 4)
+        return tf.tile(boxes, (tf.shape(first)[0], 1, 1))  # (b, r, 4)
+
+    def _recognised(self, inputs):
+        """The model's outputs with `probabilities` and `attention`, as leave-one-out measured."""
+        outputs = dict(self._once(inputs))
+        if self.mirrored_regions is not None:
+            mirrored = self._once(self._mirrored(inputs))
+            attention = tf.gather(mirrored["attention"], self.mirrored_regions, axis=1)  # (b, r)
+            outputs["attention"] = 0.5 * (outputs["attention"] + attention)
+            both = outputs["probabilities"] + mirrored["probabilities"]
+            outputs["probabilities"] = 0.5 * both
+        if self.has_displacement:
+            frames = inputs["onset"], inputs["apex"]
+            outputs["figures"] = motion_figures(*frames, outputs["warped"], outputs["displacement"])
+        return outputs
+
+    def _mirrored(self, inputs):
+        mirrored = {n: tf.reverse(v, [2]) for n, v in inputs.items() if n != "regions"}
+        if not self.takes_frames and self.shape[-1] > 1:  # its first channel is dx
+            dx, rest = tf.split(mirrored["motion"], (1, self.shape[-1] - 1), axis=-1)
+            mirrored["motion"] = tf.concat([-dx, rest], axis=-1)
+        mirrored["regions"] = mirror_boxes(inputs["regions"], self.mirrored_regions)
+        return mirrored
+
+    def _outputs(self, inputs):
+        outputs = dict(self.model(inputs, training=False))
+        if "attention" not in outputs:
+            equal = tf.fill(tf.shape(inputs["regions"])[:2], 1.0 / self.num_regions)  # (b, r)
+            outputs["attention"] = tf.ensure_shape(equal, (None, self.num_regions))
+        return {**outputs, "probabilities": tf.nn.softmax(outputs["logits"])}  # (b, k)
+
+    def _named(self, outputs):
+        probabilities, classes = outputs["probabilities"], tf.constant(self.classes)  # (k,)
         names = tf.tile(classes[None], (tf.shape(probabilities)[0], 1))  # (b, k)
         return {
             "probabilities": probabilities,
             "classes": tf.ensure_shape(names, (None, len(self.classes))),
             "predicted": tf.gather(classes, tf.argmax(probabilities, axis=-1)),  # (b,)
+            **outputs.get("figures", {}),
         }
 
 
-def _gain(frames, warped):
-    """1 - error(warped apex) / error(apex) against the onset, `(b,)`; 0 where both are equal."""
-    errors = []
-    for image in (warped, frames["apex"]):
-        difference = tf.abs(image - frames["onset"])[:, BORDER:-BORDER, BORDER:-BORDER]
-        errors.append(tf.reduce_mean(difference, axis=(1, 2, 3)))  # (b,)
-    return tf.where(errors[1] > 0, 1.0 - tf.math.divide_no_nan(*errors), 0.0)
-
-
-def save(answers, folder):
+def save(signatures, folder):
     """Writes the SavedModel: the variables and the signatures, no Python object of ours."""
     archive = keras.export.ExportArchive()
-    archive.track(answers.model)
-    for name, spec in answers.specs().items():
-        archive.add_endpoint(name, getattr(answers, name), input_signature=spec)
+    archive.track(signatures.model)
+    for name, specs in signatures.specs().items():
+        archive.add_endpoint(name, _taking(signatures.function(name), specs), input_signature=specs)
     with contextlib.redirect_stdout(io.StringIO()):  # it prints a long summary
         archive.write_out(str(folder))
 
 
+def _taking(function, specs):
+    """`function` with its inputs by place, as `input_signature` gives them."""
+    names = [spec.name for spec in specs]
+    return lambda *values: function(**dict(zip(names, values)))
+
+
 def describe(loaded):
-    """dtype and shape of each signature's inputs and outputs, for the contract.
+    """dtype, shape, unit and meaning of each signature's inputs and outputs, for the contract.
 
     Args:
         loaded: what `tf.saved_model.load` gave; the batch is -1.
     """
 
     def tensors(specs):
-        return {
-            name: {
-                "dtype": spec.dtype.name,
-                "shape": [-1 if n is None else n for n in spec.shape.as_list()],
-            }
-            for name, spec in sorted(specs.items())
-        }
+        return {name: _described(name, spec) for name, spec in sorted(specs.items())}
 
     return {
         name: {
@@ -197,3 +215,9 @@ def describe(loaded):
         }
         for name, function in sorted(loaded.signatures.items())
     }
+
+
+def _described(name, spec):
+    shape = [-1 if n is None else n for n in spec.shape.as_list()]
+    unit, meaning = contract.TENSORS[name]
+    return {"dtype": spec.dtype.name, "shape": shape, "unit": unit, "meaning": meaning}

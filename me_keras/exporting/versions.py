@@ -12,7 +12,7 @@ import pathlib
 import shutil
 import typing
 
-from pipelines import folders
+from pipelines import files
 from pipelines.schema import DataError
 
 _REMEDY = "make one with python -m me_keras.export"
@@ -72,7 +72,7 @@ def new_version(base, version: int | None = None) -> typing.Iterator[tuple[pathl
     if version is None:
         version = max(numbers(base), default=0) + 1
     check_free(base, version)
-    partial = folders.hidden(base, f"{_HIDDEN}-{version}", f"{_HIDDEN}*", base)
+    partial = files.hidden(base, f"{_HIDDEN}-{version}", f"{_HIDDEN}*", base)
     try:
         yield partial, version
         try:

@@ -18,7 +18,7 @@ def requests(answers, name, batches=BATCHES):
     """Yields a `PredictionLog` per signature and batch size.
 
     Args:
-        answers: `signatures.Answers`.
+        answers: `signatures.Signatures`.
         name: what the server calls the model.
     """
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
@@ -75,9 +75,9 @@ def replay(folder, loaded):
 
 
 def _example(spec, answers, batch):
-    """Input values of a request: noise frames, encoded where encoded ones are asked for."""
-    size = answers.image_size
-    noise = np.random.default_rng(batch).integers(0, 256, (batch, size, size, 1)).astype(np.uint8)
+    """Input values of a request: noise, encoded where encoded images are asked for."""
+    shape = (batch, *answers.shape)
+    noise = np.random.default_rng(batch).integers(0, 256, shape).astype(np.uint8)
     if spec.name == "regions":
         return np.tile(np.asarray(answers.regions, np.float32), (batch, 1, 1))
     if spec.dtype == tf.string:

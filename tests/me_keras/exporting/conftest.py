@@ -6,7 +6,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def tiny():
-    """The `Deployable` behind `version`."""
+    """The `TrainedModel` behind `version`."""
     return exported.tiny()
 
 

@@ -7,8 +7,8 @@ from me_keras.exporting import card, contract
 
 
 @pytest.fixture
-def facts(version, tiny):
-    return contract.read_contract(version), tiny.training
+def facts(version):
+    return contract.read_contract(version)
 
 
 def test_it_says_data_score_use_limits_and_law(version):
@@ -33,28 +33,42 @@ def test_tables_are_whole(version):
 
 
 def test_a_run_without_results_is_said_to_be_unmeasured(facts):
-    promised, training = facts
-    text = card.render({**promised, "score": None}, training)
+    text = card.render({**facts, "score": None})
     assert "Not evaluated: the run holds no results." in text and "UF1" not in text
 
 
 def test_one_seed_and_few_subjects_are_said(facts):
-    promised, training = facts
     few = {"seeds": 1, "clips": 3, "subjects": 1, "note": "tuned on the reported subjects"}
-    text = card.render({**promised, "score": {**promised["score"], **few}}, training)
+    text = card.render({**facts, "score": {**facts["score"], **few}})
     assert "\nOptions tuned on the reported subjects.\n" in text
     assert "1 seed." in text and "One seed only" in text
     assert "Only 1 of 4 subjects were left out in turn." in text
 
 
 def test_real_data_are_not_called_cartoons(facts):
-    promised, training = facts
-    promised = json.loads(json.dumps(promised))
+    promised = json.loads(json.dumps(facts))
     promised["data"]["dataset"] = "smic"
-    assert "cartoons" not in card.render(promised, training)
+    assert "cartoons" not in card.render(promised)
 
 
 def test_a_fact_that_is_missing_is_an_error(facts):
-    promised, training = facts
+    training = {k: v for k, v in facts["training"].items() if k != "seed"}
     with pytest.raises(jinja2.UndefinedError, match="seed"):
-        card.render(promised, {k: v for k, v in training.items() if k != "seed"})
+        card.render({**facts, "training": training})
+
+
+@pytest.mark.parametrize(
+    "motion, alignment, text",
+    [
+        ("dgm", {"margin": 8}, "from an onset and an apex frame of one aligned face. It estimates"),
+        (
+            "tvl1",
+            {"margin": 8},
+            "frame of one aligned face. It is given their motion, computed by `tvl1`",
+        ),
+        ("precomputed", None, "from an image of the motion of one aligned face. Made"),
+    ],
+)
+def test_it_says_what_the_model_is_given(facts, motion, alignment, text):
+    facts = {**facts, "motion": {"source": motion, "channels": []}, "alignment": alignment}
+    assert text in " ".join(card.render(facts).split())

@@ -14,6 +14,11 @@ def frames(values):
 
 
 @tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
+def motion(values):
+    return checks.motion("motion", values, (SIZE, SIZE, 2))
+
+
+@tf.function(input_signature=[tf.TensorSpec(None, tf.float32)])
 def boxes(values):
     return checks.boxes("regions", values, 9)
 
@@ -46,6 +51,18 @@ def test_frames_of_another_shape(shape):
 def test_an_empty_batch():
     with pytest.raises(Refused, match="onset: the batch is empty"):
         frames(np.zeros((0, SIZE, SIZE, 1), np.float32))
+
+
+def test_motion_maps(rng):
+    good = rng.normal(0, 9, (2, SIZE, SIZE, 2)).astype(np.float32)
+    np.testing.assert_array_equal(motion(good), good)
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(Refused, match="motion: values must be numbers, without NaN"):
+            motion(np.where(good > 5, np.float32(wrong), good))
+    with pytest.raises(Refused, match="motion: the batch is empty"):
+        motion(good[:0])
+    with pytest.raises(Refused, match=r"(?s)not compatible with expected shape.*motion_size"):
+        motion(good[..., :1])
 
 
 def test_boxes(rng):

@@ -1,4 +1,5 @@
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -62,6 +63,43 @@ def test_images_of_several_sizes_and_formats_in_one_request(grey):
     found = decode([encoded(".png", grey), encoded(".jpg", large), encoded(".png", large)])
     assert found.shape == (3, 32, 32, 1)
     assert np.abs(found[1] - found[2]).max() * 255 < 16
+
+
+def with_orientation(suffix, image, value, order):
+    """An encoded image with an EXIF block of one tag, in either byte order."""
+    tag = struct.pack(f"{order}HHIHH", 0x0112, 3, 1, value, 0)
+    header = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8)
+    block = header + struct.pack(f"{order}H", 1) + tag + bytes(4)
+    content = encoded(suffix, image, *([cv2.IMWRITE_JPEG_QUALITY, 98] if suffix == ".jpg" else []))
+    if suffix == ".jpg":
+        block = b"Exif\0\0" + block
+        return content[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + content[2:]
+    checksum = struct.pack(">I", zlib.crc32(b"eXIf" + block))
+    chunk = struct.pack(">I", len(block)) + b"eXIf" + block + checksum
+    return content[:33] + chunk + content[33:]  # after the header
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_images_are_turned_as_their_exif_tag_says(grey, suffix, order, tmp_path):
+    """All eight ways, as `read_frame` turns them; what is no orientation turns nothing."""
+    grey[:8, :16] = 255  # no symmetry
+    contents = [with_orientation(suffix, grey, value, order) for value in range(10)]
+    for content, found in zip(contents, decode(contents)):
+        (tmp_path / "image").write_bytes(content)
+        wanted = frames.to_grey(frames.read_frame(tmp_path / "image"))
+        assert np.abs(found[..., 0] * 255 - wanted).mean() < 1
+
+
+def test_a_damaged_exif_block_turns_nothing(grey):
+    content = with_orientation(".png", grey, 6, "<")
+    at = content.index(b"eXIf") + 4
+    for place, value in ((4, b"\xff\xff\xff\xff"), (8, b"\xff\xff"), (0, b"\0\0"), (10, b"\0")):
+        damaged = bytearray(content)
+        damaged[at + place : at + place + len(value)] = value
+        damaged[at - 8 : at - 4], end = content[at - 8 : at - 4], at + 26
+        damaged[end : end + 4] = struct.pack(">I", zlib.crc32(bytes(damaged[at - 4 : end])))
+        assert decode([bytes(damaged)]).shape == (1, 32, 32, 1)
 
 
 def jpeg_of(side, grey):

@@ -29,7 +29,7 @@ def test_answers_are_the_keras_models(tiny, loaded, signature, batch):
 def test_the_answers_tell_requests_apart(loaded):
     """Or equality with the model would prove little."""
     outputs = ask(loaded, "displacement", **exported.requests(8)["displacement"])
-    for name in ("displacement", "gain", "attention", "probabilities"):
+    for name in ("displacement", "reconstruction_gain", "attention", "probabilities"):
         assert outputs[name].std(axis=0).max() > 1e-3, name
     assert outputs["attention"].std(axis=1).max() > 1e-3
     np.testing.assert_allclose(outputs["attention"].sum(axis=1), 1, atol=1e-5)
@@ -49,19 +49,45 @@ def test_regions_matter_and_default_to_the_average_face(tiny, loaded):
 def test_two_equal_frames_have_no_gain(loaded):
     request = exported.requests(2)["displacement"]
     outputs = ask(loaded, "displacement", **{**request, "apex": request["onset"]})
-    np.testing.assert_array_equal(outputs["gain"], 0)
+    np.testing.assert_array_equal(outputs["reconstruction_gain"], 0)
+    np.testing.assert_array_equal(outputs["motion_explained"], 0)
+    outputs = ask(loaded, "serving_default", onset=request["onset"], apex=request["onset"])
+    np.testing.assert_array_equal(outputs["motion_explained"], 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": "ststnet", "motion": "farneback"},
+        {"motion": "difference"},
+        {"motion": "precomputed", "mirror_test": False},
+    ],
+)
+def test_models_on_motion_maps(options):
+    """By their inputs alone: whatever trains can be exported."""
+    found, answers = options_of(**options)
+    channels = found.model.input["motion"].shape[-1]
+    requests = exported.motion_requests(2, channels)
+    assert set(answers.specs()) == set(requests)
+    for name, request in requests.items():
+        assert [spec.name for spec in answers.specs()[name]] == list(request)
+        outputs = answers.function(name)(**{n: tf.constant(v) for n, v in request.items()})
+        exported.assert_answers(exported.expected(found, name, request), outputs)
+    request = requests["serving_regions"]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="as many examples as motion maps"):
+        answers.function("serving_regions")(request["motion"], request["regions"][:1])
 
 
 def options_of(**options):
     found = exported.tiny(**options)
     mirrored = MIRRORED_REGIONS if found.mirror_test else None
-    return found, signatures.Answers(found.model, found.classes, found.regions, mirrored)
+    return found, signatures.Signatures(found.model, found.classes, found.regions, mirrored)
 
 
 def test_without_the_mirrored_face():
     found, answers = options_of(mirror_test=False)
     request = exported.requests(2)["displacement"]
-    outputs = answers.displacement(**{n: tf.constant(v) for n, v in request.items()})
+    outputs = answers.function("displacement")(**{n: tf.constant(v) for n, v in request.items()})
     exported.assert_answers(exported.expected(found, "displacement", request), outputs)
 
 
@@ -69,7 +95,7 @@ def test_without_global_fusion_all_regions_share_alike():
     _, answers = options_of(global_fusion=False)
     assert not answers.has_attention
     request = exported.requests(2)["displacement"]
-    outputs = answers.displacement(**{n: tf.constant(v) for n, v in request.items()})
+    outputs = answers.function("displacement")(**{n: tf.constant(v) for n, v in request.items()})
     np.testing.assert_allclose(outputs["attention"], np.full((2, 9), 1 / 9), atol=1e-7)
 
 
@@ -106,9 +132,15 @@ def test_wrong_requests_are_refused(loaded, signature):
 def test_the_description_is_what_was_asked_for(loaded):
     found = signatures.describe(loaded)
     assert sorted(found) == sorted(NAMES)
+    for part in [part for signature in found.values() for part in signature.values()]:
+        for tensor in part.values():
+            assert tensor.pop("unit") and tensor.pop("meaning")
     frame = {"dtype": "float32", "shape": [-1, 32, 32, 1]}
     regions = {"dtype": "float32", "shape": [-1, 9, 4]}
     text = {"dtype": "string", "shape": [-1]}
+    number = {"dtype": "float32", "shape": [-1]}
+    names = ("displacement_mean_px", "displacement_max_px")
+    figures = dict.fromkeys((*names, "reconstruction_gain", "motion_explained"), number)
     assert found["serving_default"]["inputs"] == {"onset": frame, "apex": frame}
     assert found["serving_uint8"]["inputs"]["onset"] == {**frame, "dtype": "uint8"}
     assert found["serving_regions"]["inputs"] == {"onset": frame, "apex": frame, "regions": regions}
@@ -117,14 +149,18 @@ def test_the_description_is_what_was_asked_for(loaded):
         "probabilities": {"dtype": "float32", "shape": [-1, 3]},
         "classes": {"dtype": "string", "shape": [-1, 3]},
         "predicted": text,
+        **figures,
     }
-    assert found["serving_default"]["outputs"] == found["serving_bytes"]["outputs"] == answers
+    attention = {"dtype": "float32", "shape": [-1, 9]}
+    for name in ("serving_default", "serving_uint8", "serving_bytes"):
+        assert found[name]["outputs"] == answers
+    assert found["serving_regions"]["outputs"] == {**answers, "attention": attention}
     assert found["displacement"]["outputs"] == {
         "displacement": {"dtype": "float32", "shape": [-1, 32, 32, 2]},
         "magnitude": {"dtype": "float32", "shape": [-1, 32, 32]},
-        "gain": {"dtype": "float32", "shape": [-1]},
-        "attention": {"dtype": "float32", "shape": [-1, 9]},
+        "attention": attention,
         "probabilities": answers["probabilities"],
+        **figures,
     }
 
 
@@ -151,8 +187,8 @@ def test_only_stock_operations(version):
 
 def test_class_names_are_those_of_the_data(tiny):
     other = dataclasses.replace(tiny, classes=("a", "b", "c"))
-    answers = signatures.Answers(other.model, other.classes, other.regions)
+    answers = signatures.Signatures(other.model, other.classes, other.regions)
     request = exported.requests(1)["serving_uint8"]
-    outputs = answers.serving_uint8(**{n: tf.constant(v) for n, v in request.items()})
+    outputs = answers.function("serving_uint8")(**{n: tf.constant(v) for n, v in request.items()})
     assert outputs["classes"].numpy().tolist() == [[b"a", b"b", b"c"]]
     assert outputs["predicted"].numpy()[0] in (b"a", b"b", b"c")
