@@ -43,8 +43,8 @@ class Served:
 
 @contextlib.contextmanager
 def serving(folder, log, *options):
-    """Runs `python -m me_keras.serving.local` on free ports; checks that it ends well."""
-    command = [sys.executable, "-m", "me_keras.serving.local", "--model", str(folder)]
+    """Runs `python -m me_keras.serve` on free ports; checks that it ends well."""
+    command = [sys.executable, "-m", "me_keras.serve", "--model", str(folder)]
     command += ["--rest-port", "0", "--grpc-port", "0", *options]
     with open(log, "w") as file:
         process = subprocess.Popen(

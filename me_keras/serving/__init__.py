@@ -1,4 +1,4 @@
-"""TensorFlow Serving: one client for gRPC and REST, and an embedded server for trying it out.
+"""TensorFlow Serving: one client for gRPC and REST, and a server with its API for development.
 
     from me_keras.serving import connect
 
@@ -8,8 +8,7 @@
 Importing this loads neither TensorFlow nor gRPC; `connect` loads what its address asks for.
 """
 
-from me_keras.serving.address import connect
-from me_keras.serving.client import TLS
+from me_keras.serving.client import TLS, Client, connect
 from me_keras.serving.errors import ServingError
 
-__all__ = ["TLS", "ServingError", "connect"]
+__all__ = ["TLS", "Client", "ServingError", "connect"]

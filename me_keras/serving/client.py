@@ -1,16 +1,22 @@
-"""What both clients share: TLS, deadlines with retries, and the form of the inputs."""
+"""`connect`, and what the clients of both transports share."""
 
 from __future__ import annotations
 
+import abc
 import dataclasses
-import random
-import time
+import ipaddress
+import urllib.parse
 
 import numpy as np
 
-from me_keras.serving.errors import ServingError
+from me_keras.serving.errors import ServingError, invalid
+from pipelines.schema import OptionError
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0  # seconds before the first retry, and at most
+PORTS = {"grpc": 8500, "grpcs": 8500, "http": 8501, "https": 8501}  # TF Serving's own
+PREDICT_METHOD = "tensorflow/serving/predict"
+START_ONE = "; is it running? `python -m me_keras.serve --model saved_models/frl_dgt` starts one"
+# TensorFlow's names of types where they are not "DT_" and NumPy's name.
+_TYPES = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,20 +29,28 @@ class TLS:
 
     def __post_init__(self):
         if (self.client_certificate is None) != (self.client_key is None):
-            raise ValueError("a client certificate and its key are given together, or neither")
+            raise OptionError("a client certificate and its key are given together, or neither")
 
 
-class Client:
-    """Deadlines, retries and checks; the transports add `_predict`, `metadata`, `status`."""
+@dataclasses.dataclass
+class Client(abc.ABC):
+    """A connection to one served model; `connect` makes it and says what the fields mean."""
 
-    def __init__(self, target, model, version, timeout, retries, tls, max_message_bytes):
-        self.target = target
-        self.model = model
-        self.version = version
-        self.timeout = timeout
-        self.retries = retries
-        self.tls = tls
-        self.max_message_bytes = max_message_bytes
+    scheme: str
+    host: str
+    port: int
+    model: str
+    version: int | None
+    timeout: float
+    retries: int
+    tls: TLS | None
+    max_message_bytes: int
+
+    def __post_init__(self):
+        self.target = (
+            f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        )
+        self.address = f"{self.scheme}://{self.target}"
 
     def __enter__(self):
         return self
@@ -44,7 +58,7 @@ class Client:
     def __exit__(self, *_):
         self.close()
 
-    def predict(self, inputs, signature="serving_default"):
+    def predict(self, inputs: dict, signature: str = "serving_default") -> dict[str, np.ndarray]:
         """Asks the model.
 
         Args:
@@ -59,22 +73,120 @@ class Client:
         """
         return self._predict({n: as_input(n, v) for n, v in inputs.items()}, signature)
 
-    def _with_retries(self, call):
-        """`call(seconds left)` until it answers, fails for good, or the time is up."""
-        until = time.monotonic() + self.timeout
-        for attempt in range(self.retries + 1):
-            try:
-                return call(max(until - time.monotonic(), 1e-3))
-            except ServingError as error:
-                # Full jitter: clients that failed together do not come back together.
-                pause = random.random() * min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE)
-                late = time.monotonic() + pause >= until
-                if error.code != "UNAVAILABLE" or attempt == self.retries or late:
-                    raise
-            time.sleep(pause)
+    def metadata(self) -> dict:
+        """Name, version and signatures of the model that answers now.
+
+        Returns:
+            dict of "name", "version" and "signatures": name -> {"inputs", "outputs"} -> name ->
+            {"dtype": "float32", "shape": [None, 128, 128, 1]}.
+        """
+        found = self._metadata()
+        try:
+            spec, table = found["model_spec"], found["metadata"]["signature_def"]["signature_def"]
+            signatures = {
+                name: {side: _described(entry.get(side, {})) for side in ("inputs", "outputs")}
+                for name, entry in sorted(table.items())
+                if entry.get("method_name") == PREDICT_METHOD
+            }
+            version = int(spec["version"])
+            return {"name": spec["name"], "version": version, "signatures": signatures}
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise self._strange("metadata") from None
+
+    def status(self) -> list[dict]:
+        """The versions the server knows: list of {"version": 1, "state": "AVAILABLE"}."""
+        try:
+            return [
+                {"version": int(each["version"]), "state": each["state"]}
+                for each in self._status()["model_version_status"]
+            ]
+        except (KeyError, TypeError, ValueError):
+            raise self._strange("status") from None
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Closes the connections."""
+
+    @abc.abstractmethod
+    def _predict(self, inputs, signature):
+        """Outputs as arrays."""
+
+    @abc.abstractmethod
+    def _metadata(self):
+        """The answer to a metadata request, as REST's JSON holds it."""
+
+    @abc.abstractmethod
+    def _status(self):
+        """The answer to a status request, as REST's JSON holds it."""
+
+    def _late(self, remark=""):
+        text = f"no answer from {self.address} within {self.timeout:g} s{remark}"
+        return ServingError("DEADLINE_EXCEEDED", text)
+
+    def _unreachable(self, reason, remark=""):
+        if not remark and "refused" in reason.lower():
+            remark = START_ONE
+        return ServingError("UNAVAILABLE", f"no answer from {self.address} ({reason}){remark}")
+
+    def _strange(self, what):
+        return ServingError("UNKNOWN", f"{self.address}: its {what} is not what TF Serving sends")
 
 
-def as_input(name, value):
+def connect(
+    address: str,
+    model: str = "frl_dgt",
+    version: int | None = None,
+    timeout: float = 10.0,
+    retries: int = 3,
+    tls: TLS | None = None,
+    max_message_bytes: int = 64 * 2**20,
+) -> Client:
+    """A client of the TF Serving (or of `python -m me_keras.serve`) at `address`.
+
+    Nothing is sent yet. The client may be shared by threads; it closes as a context manager. REST
+    goes straight to the server; gRPC through the proxy that grpc_proxy, https_proxy or http_proxy
+    names, but not to servers on this machine and those in no_proxy.
+
+    Args:
+        address: "grpc://host:8500", "http://host:8501", or grpcs, https for TLS; the port may be
+            left out.
+        model: name the server knows the model by.
+        version: whole number; None for the newest that is served.
+        timeout: seconds for a call, its retries included.
+        retries: further tries, 0 to 4, where the server is unavailable (gRPC UNAVAILABLE, HTTP 503,
+            connections that fail). The pause doubles, with jitter.
+        tls: `TLS`, for grpcs and https.
+        max_message_bytes: the longest answer, and over gRPC the longest request too.
+    Raises:
+        OptionError: an address or an option that cannot be used.
+    """
+    parts = urllib.parse.urlsplit(address)
+    if parts.scheme not in PORTS or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise OptionError(
+            f"{address!r} is no server address: give grpc://host:8500 or http://host:8501 "
+            "(grpcs, https for TLS)"
+        )
+    try:
+        port = parts.port or PORTS[parts.scheme]
+    except ValueError:
+        raise OptionError(f"{address!r}: the port must be a number up to 65535") from None
+    secure = parts.scheme.endswith("s")
+    if tls is not None and not secure:
+        raise OptionError(f"{address!r}: TLS options need grpcs:// or https://")
+    if timeout <= 0 or not 0 <= retries <= 4:
+        raise OptionError(f"timeout must be positive, retries 0 to 4: got {timeout}, {retries}")
+    tls = (tls or TLS()) if secure else None
+    server = (parts.scheme, parts.hostname, port)
+    if parts.scheme.startswith("grpc"):
+        from me_keras.serving.grpc_client import GrpcClient
+
+        return GrpcClient(*server, model, version, timeout, retries, tls, max_message_bytes)
+    from me_keras.serving.rest_client import RestClient
+
+    return RestClient(*server, model, version, timeout, retries, tls, max_message_bytes)
+
+
+def as_input(name: str, value) -> np.ndarray:
     """`value` as an array that both transports send alike: float32, uint8, bool, or bytes.
 
     Other integers are refused: over REST, TF Serving would wrap 300 to 44 for a uint8 input.
@@ -82,7 +194,7 @@ def as_input(name, value):
     try:
         array = np.asarray(value)
     except ValueError:
-        raise ServingError("INVALID_ARGUMENT", f"{name}: the rows differ in length") from None
+        raise invalid(f"{name}: the rows differ in length") from None
     if array.dtype.kind == "f":
         return array.astype(np.float32, copy=False)
     if array.dtype in (np.uint8, np.bool_):
@@ -90,11 +202,32 @@ def as_input(name, value):
     if array.dtype.kind in "SUO":
         flat = np.asarray(value, object).reshape(-1).tolist()  # "S" would drop trailing zero bytes
         if all(isinstance(item, (bytes, str)) for item in flat):
-            items = [item.encode() if isinstance(item, str) else item for item in flat]
-            strings = np.empty(len(items), object)
-            strings[:] = items
+            strings = np.empty(len(flat), object)
+            strings[:] = [item.encode() if isinstance(item, str) else item for item in flat]
             return strings.reshape(array.shape)
-    raise ServingError(
-        "INVALID_ARGUMENT",
-        f"{name}: {array.dtype} cannot be sent; give float32, uint8 or encoded images as bytes",
+    raise invalid(
+        f"{name}: {array.dtype} cannot be sent; give float32, uint8 or encoded images as bytes"
     )
+
+
+def on_this_machine(host: str) -> bool:
+    """Whether `host` is loopback."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _described(tensors):
+    """The inputs or outputs of a signature, with NumPy's names of types and None for open sizes."""
+    found = {}
+    for name, info in sorted(tensors.items()):
+        dtype, shape = info["dtype"], info.get("tensor_shape", {})  # a scalar has none
+        sizes = [int(dim["size"]) for dim in shape.get("dim", [])]
+        found[name] = {
+            "dtype": _TYPES.get(dtype, dtype.replace("DT_", "").lower()),
+            "shape": [None if size < 0 else size for size in sizes],
+        }
+        if shape.get("unknown_rank"):
+            found[name]["shape"] = None
+    return found

@@ -5,31 +5,20 @@ import re
 from pipelines.schema import DataError
 
 # Code names in the order of their numbers, and the HTTP status TF Serving gives each
-# (its http_server.cc). A client reads the first code of its status, but for those in `_NAMED`.
-HTTP_STATUS = {
-    "OK": 200,
-    "CANCELLED": 499,
-    "UNKNOWN": 500,
-    "INVALID_ARGUMENT": 400,
-    "DEADLINE_EXCEEDED": 504,
-    "NOT_FOUND": 404,
-    "ALREADY_EXISTS": 409,
-    "PERMISSION_DENIED": 403,
-    "RESOURCE_EXHAUSTED": 429,
-    "FAILED_PRECONDITION": 400,
-    "ABORTED": 409,
-    "OUT_OF_RANGE": 400,
-    "UNIMPLEMENTED": 501,
-    "INTERNAL": 500,
-    "UNAVAILABLE": 503,
-    "DATA_LOSS": 500,
-    "UNAUTHENTICATED": 401,
-}
-_NAMED = {500: "INTERNAL", 413: "RESOURCE_EXHAUSTED"}  # 413: as gRPC names a message too long
-CODES = tuple(HTTP_STATUS)
+# (its http_server.cc).
+CODES = (
+    "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS "
+    "PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED "
+    "INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED"
+).split()
+_HTTP = (200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401)
+HTTP_STATUS = dict(zip(CODES, _HTTP))
+# What a client reads: the first code of a status, but for 500; 413 as gRPC names what is too long.
+CODE_OF_HTTP = {status: code for code, status in reversed(HTTP_STATUS.items())}
+CODE_OF_HTTP |= {500: "INTERNAL", 413: "RESOURCE_EXHAUSTED"}
 MAX_MESSAGE = 1024  # characters; TF Serving cuts its gRPC messages there too
 
-# Where TensorFlow tells what failed, between what it tells its own developers.
+# Where TensorFlow says what failed, between what it says to its own developers.
 _NOISE = re.compile(
     r"Graph execution error:|Detected at node .*|<stack traces unavailable>|\d+ root error\(s\) .*"
     r"|^\s*\(0\) [A-Z_ ]+: |\[Op:[^\]]*\]|\[\[\{\{node .*|^\s*File \".*|^\s*\(1\) .*",
@@ -45,7 +34,7 @@ class ServingError(DataError):
         message: one readable line.
     """
 
-    def __init__(self, code, message):
+    def __init__(self, code: str, message: object):
         self.code = code
         self.message = one_line(message)
         super().__init__(code, self.message)
@@ -54,15 +43,13 @@ class ServingError(DataError):
         return f"{self.code}: {self.message}"
 
 
-def one_line(message):
+def invalid(message: object) -> ServingError:
+    """The error for a request that does not fit."""
+    return ServingError("INVALID_ARGUMENT", message)
+
+
+def one_line(message: object) -> str:
     """`message` without TensorFlow's node names and stack traces, on one line of bounded length."""
     kept = " ".join(_NOISE.sub(" ", str(message)).split())
     printable = "".join(c if c.isprintable() else "?" for c in kept)
     return printable if len(printable) <= MAX_MESSAGE else printable[: MAX_MESSAGE - 1] + "…"
-
-
-def code_of_http(status):
-    """The code name an HTTP status stands for, UNKNOWN where it is none of TF Serving's."""
-    if status in _NAMED:
-        return _NAMED[status]
-    return next((code for code in CODES if HTTP_STATUS[code] == status), "UNKNOWN")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pathlib
+import urllib.request
 
 import grpc
 import numpy as np
 import tensorflow as tf
+from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -16,24 +20,30 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from me_keras.serving.client import Client
+from me_keras.serving.client import Client, on_this_machine
 from me_keras.serving.errors import ServingError
-from me_keras.serving.signature import described, signatures_of
+from pipelines.schema import OptionError
+
+PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")  # where gRPC looks, in this order
 
 
 class GrpcClient(Client):
     """A channel to one server; see `connect`."""
 
-    def __init__(self, *args):
-        super().__init__(*args)
-        options = (
+    def __post_init__(self):
+        super().__post_init__()
+        options = [
             ("grpc.max_receive_message_length", self.max_message_bytes),
             ("grpc.max_send_message_length", self.max_message_bytes),
             # The channel's own pauses, after which a retry finds a server that came back.
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
-            ("grpc.enable_retries", 0),
-        )
+            ("grpc.enable_http_proxy", int(not on_this_machine(self.host))),
+            ("grpc.enable_retries", int(self.retries > 0)),
+            ("grpc.per_rpc_retry_buffer_size", self.max_message_bytes),  # longer ones: no retry
+        ]
+        if self.retries:
+            options.append(("grpc.service_config", _retry_policy(self.retries)))
         if self.tls is None:
             self.channel = grpc.insecure_channel(self.target, options)
         else:
@@ -42,43 +52,25 @@ class GrpcClient(Client):
         self._models = model_service_pb2_grpc.ModelServiceStub(self.channel)
 
     def close(self):
-        """Closes the channel."""
         self.channel.close()
-
-    def metadata(self):
-        """Name, version and signatures of the model that answers now.
-
-        Returns:
-            dict of "name", "version" and "signatures": name -> {"inputs", "outputs"} -> name ->
-            {"dtype": "float32", "shape": [None, 128, 128, 1]}.
-        """
-        request = get_model_metadata_pb2.GetModelMetadataRequest(
-            model_spec=self._spec(), metadata_field=["signature_def"]
-        )
-        answer = self._call(self._predictions.GetModelMetadata, request)
-        table = get_model_metadata_pb2.SignatureDefMap()
-        answer.metadata["signature_def"].Unpack(table)
-        return {
-            "name": answer.model_spec.name,
-            "version": answer.model_spec.version.value,
-            "signatures": described(signatures_of(table.signature_def)),
-        }
-
-    def status(self):
-        """The versions the server knows: list of {"version": 1, "state": "AVAILABLE"}."""
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._spec())
-        answer = self._call(self._models.GetModelStatus, request)
-        names = get_model_status_pb2.ModelVersionStatus.State
-        return [
-            {"version": each.version, "state": names.Name(each.state)}
-            for each in answer.model_version_status
-        ]
 
     def _predict(self, inputs, signature):
         tensors = {name: tf.make_tensor_proto(value) for name, value in inputs.items()}
         request = predict_pb2.PredictRequest(model_spec=self._spec(signature), inputs=tensors)
         answer = self._call(self._predictions.Predict, request)
         return {name: _array(name, proto) for name, proto in answer.outputs.items()}
+
+    def _metadata(self):
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=self._spec(), metadata_field=["signature_def"]
+        )
+        answer = self._call(self._predictions.GetModelMetadata, request)
+        return MessageToDict(answer, preserving_proto_field_name=True)
+
+    def _status(self):
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=self._spec())
+        answer = self._call(self._models.GetModelStatus, request)
+        return MessageToDict(answer, preserving_proto_field_name=True)
 
     def _spec(self, signature=""):
         spec = model_pb2.ModelSpec(name=self.model, signature_name=signature)
@@ -87,30 +79,43 @@ class GrpcClient(Client):
         return spec
 
     def _call(self, method, request):
-        def once(seconds):
-            try:
-                return method(request, timeout=seconds)
-            except grpc.RpcError as error:
-                raise ServingError(error.code().name, self._reason(error)) from None
+        try:
+            return method(request, timeout=self.timeout)
+        except grpc.RpcError as error:
+            code, details = error.code(), error.details()
+        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise self._late(self._proxy_remark())
+        if code != grpc.StatusCode.UNAVAILABLE:
+            raise ServingError(code.name, details)
+        if "http1.x server" in details:
+            raise self._unreachable(f"it speaks HTTP, not gRPC: ask http://{self.target}")
+        raise self._unreachable(details.rpartition("last error: ")[2], self._proxy_remark())
 
-        return self._with_retries(once)
+    def _proxy_remark(self):
+        if on_this_machine(self.host) or urllib.request.proxy_bypass_environment(self.host):
+            return ""
+        variable = next((name for name in PROXIES if os.environ.get(name)), None)
+        remark = f"; gRPC goes through the proxy of {variable}: no_proxy={self.host} avoids it"
+        return remark if variable else ""
 
-    def _reason(self, error):
-        if error.code() == grpc.StatusCode.UNAVAILABLE:
-            return f"no answer from grpc://{self.target} ({error.details()})"
-        if error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return f"no answer from grpc://{self.target} within {self.timeout:g} s"
-        return error.details()
+
+def _retry_policy(retries):
+    policy = {
+        "maxAttempts": retries + 1,
+        "initialBackoff": "0.1s",
+        "maxBackoff": "2s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": policy}]})
 
 
 def _credentials(tls):
     paths = (tls.root_certificate, tls.client_key, tls.client_certificate)
     try:
-        return grpc.ssl_channel_credentials(
-            *(None if path is None else pathlib.Path(path).read_bytes() for path in paths)
-        )
+        return grpc.ssl_channel_credentials(*(p and pathlib.Path(p).read_bytes() for p in paths))
     except OSError as error:
-        raise ValueError(f"{tls} cannot be used: {error}") from None
+        raise OptionError(f"{tls} cannot be used: {error}") from None
 
 
 def _array(name, proto):

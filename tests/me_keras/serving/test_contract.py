@@ -157,13 +157,13 @@ def test_status_and_metadata(client, server, size):
     assert signatures["serving_default"]["inputs"] == {"onset": onset, "apex": onset}
     encoded = {"dtype": "string", "shape": [None]}
     assert signatures["serving_bytes"]["inputs"]["apex_bytes"] == encoded
-    assert signatures["displacement"]["outputs"]["gain"] == {"dtype": "float32", "shape": [None]}
+    assert signatures["displacement"]["outputs"]["reconstruction_gain"] == {"dtype": "float32", "shape": [None]}
 
 
 def test_a_version_may_be_named(client, size):
     version = client.metadata()["version"]
     inputs = inputs_of("serving_bytes", 1, size)
-    with connect(_address(client), model=client.model, version=version) as pinned:
+    with connect(client.address, model=client.model, version=version) as pinned:
         assert_same_arrays(
             pinned.predict(inputs, "serving_bytes"), client.predict(inputs, "serving_bytes")
         )
@@ -174,10 +174,6 @@ def assert_same_arrays(one, other):
     assert set(one) == set(other)
     for name in one:
         np.testing.assert_array_equal(one[name], other[name])
-
-
-def _address(client):
-    return client.base if hasattr(client, "base") else f"grpc://{client.target}"
 
 
 def refusal(call):
@@ -226,7 +222,7 @@ def test_an_image_that_claims_to_be_vast_is_refused(client):
 
 def test_an_unknown_signature(client, size):
     error = refusal(lambda: client.predict(inputs_of("serving_default", 1, size), "nowhere"))
-    over_rest = hasattr(client, "base")
+    over_rest = client.scheme == "http"
     assert error.code == ("INVALID_ARGUMENT" if over_rest else "FAILED_PRECONDITION")
     wanted = 'name: "nowhere" not found' if over_rest else 'key "nowhere" not found'
     assert wanted in error.message
@@ -234,7 +230,7 @@ def test_an_unknown_signature(client, size):
 
 @pytest.mark.parametrize("model_name, version", [("nobody", None), (None, 424242)])
 def test_an_unknown_model_or_version(client, size, model_name, version):
-    with connect(_address(client), model=model_name or client.model, version=version) as other:
+    with connect(client.address, model=model_name or client.model, version=version) as other:
         error = refusal(lambda: other.predict(inputs_of("serving_default", 1, size)))
         assert error.code == "NOT_FOUND" and "Servable not found" in error.message
         assert refusal(other.status).code == "NOT_FOUND"
