@@ -1,33 +1,22 @@
-"""What the commands of both packages share: flags from records of options, errors, exit codes.
+"""What the commands of both packages share: flags made from records of options, and files of them.
 
 A record is a frozen dataclass whose fields are made with `option`, or are records themselves: those
 form the groups of `--help`. The last part of a field's path is its flag, so names are unique within
-a command. Exit codes: 0 done, 1 failed (training diverged, disk full, a process died, or a bug),
-2 a user's mistake, 130 stopped.
+a command. `run` runs a command: see `exits`.
 """
 
 import argparse
-import contextlib
 import dataclasses
-import errno
 import json
-import os
 import pathlib
-import signal
 import sys
-import threading
-import traceback
 import typing
 
-from pipelines.schema import DataError, OptionError
+from pipelines.exits import quiet, run
+from pipelines.schema import OptionError
 
-STOPPED = 130  # exit code after Ctrl-C or SIGTERM
-GRACE = 3.0  # seconds between Ctrl-C and the end, where a library does not return
-FULL = (errno.ENOSPC, errno.EDQUOT)
-# TensorFlow's errors that no change of the program could avoid; its others are bugs.
-TENSORFLOW = ("Aborted", "DataLoss", "DeadlineExceeded", "PermissionDenied", "Unavailable")
-
-_on_abort: list = []
+__all__ = ["Leaf", "check", "from_json", "leaves", "option", "parse", "quiet", "read_json"]
+__all__ += ["replace", "run", "to_json", "value_of", "words"]
 
 
 def option(
@@ -306,103 +295,3 @@ def words(record, leave_out=()):
         else:
             found += [f"--{flag}", *map(str, value if isinstance(value, tuple) else [value])]
     return found
-
-
-def quiet():
-    """Silences the start-up noise of C++ libraries; call before they are imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GLOG_minloglevel", "2")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-
-
-def run(command, *args, stopped="stopped", debug=False):
-    """Runs `command(*args)` and returns the process's exit code, which the command may return.
-
-    A user's mistake (`DataError`, `OptionError`) is one line on stderr and code 2; what failed
-    through no fault of the program (`FloatingPointError`, `OSError`, `MemoryError`) one line and
-    code 1; Ctrl-C and SIGTERM the line `stopped` and code 130, after `GRACE` seconds at the latest.
-    Anything else is a bug: its traceback, a line that asks to report it, and code 1.
-    """
-    quiet()
-    try:
-        with _stoppable(stopped):
-            return command(*args) or 0
-    except KeyboardInterrupt:
-        print(stopped, file=sys.stderr)
-        return STOPPED
-    except Exception as error:
-        code, line = explain(error)
-        if debug or line is None:
-            traceback.print_exc()
-        print(f"error: {line or _bug(error)}", file=sys.stderr)
-        return code
-
-
-def explain(error):
-    """tuple of the exit code for an error and the line to print, None for a bug."""
-    if isinstance(error, (DataError, OptionError)):
-        return 2, str(error)
-    if isinstance(error, OSError) and error.errno in FULL:
-        return 1, f"{error.filename or 'the disk'}: the disk is full: free some space"
-    kind = type(error).__name__.removesuffix("Error")
-    if isinstance(error, MemoryError) or kind == "ResourceExhausted":
-        return 1, f"out of memory or disk: {_gist(error)}"
-    if kind in TENSORFLOW and type(error).__module__.startswith("tensorflow"):
-        return 1, f"TensorFlow: {_gist(error)}"
-    if isinstance(error, (FloatingPointError, OSError)):
-        return 1, str(error)
-    return 1, None
-
-
-def _gist(error):
-    """The line of a long message that says what happened."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [
-        "no more is known"
-    ]
-    if lines[0].startswith("Graph execution error"):
-        lines = [line for line in lines if "OOM" in line or "exhausted" in line] or lines[::-1]
-    return lines[0]
-
-
-def _bug(error):
-    return f"{type(error).__name__}: this is a bug; please report it with the lines above"
-
-
-def on_abort(function):
-    """Has `function()` called before this process is ended in the middle of a library's call."""
-    _on_abort.append(function)
-
-
-@contextlib.contextmanager
-def _stoppable(line):
-    """SIGTERM counts as Ctrl-C, and neither waits for a library that runs for minutes."""
-    if threading.current_thread() is not threading.main_thread():  # only it may set signals
-        yield
-        return
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-
-    def watch():
-        got = os.read(reader, 1)
-        if got and got[0] in (signal.SIGINT, signal.SIGTERM):
-            if not done.wait(GRACE):
-                print(line, file=sys.stderr, flush=True)
-                for function in _on_abort:
-                    function()
-                os._exit(STOPPED)
-
-    done = threading.Event()
-    thread = threading.Thread(target=watch, daemon=True)
-    before_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        signal.signal(signal.SIGTERM, before)
-        signal.set_wakeup_fd(before_fd)
-        os.write(writer, b"\0")
-        thread.join(GRACE + 1)
-        os.close(writer)
-        os.close(reader)

@@ -1,19 +1,13 @@
-"""Flags from nested records, files of options, and how commands end."""
+"""Flags from nested records, and files of options."""
 
 import dataclasses
-import errno
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from typing import Optional
 
 import pytest
 
 from pipelines import cli
-from pipelines.schema import DataError, OptionError
+from pipelines.schema import OptionError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,107 +180,3 @@ def test_flags_win_over_the_file(tmp_path):
 def test_choices_are_checked_in_files_too():
     with pytest.raises(OptionError, match="model must be one of a, b, got 'c'"):
         cli.check(Model("c"))
-
-
-def fail(error):
-    raise error
-
-
-def tensorflow_error(name, message):
-    import tensorflow as tf
-
-    return getattr(tf.errors, name)(None, None, message)
-
-
-@pytest.mark.parametrize(
-    "error, code, line",
-    [
-        (DataError("a: empty"), 2, "error: a: empty"),
-        (OptionError("rate"), 2, "error: rate"),
-        (FloatingPointError("diverged"), 1, "error: diverged"),
-        (ChildProcessError("gone"), 1, "error: gone"),
-        (ConnectionError("refused"), 1, "error: refused"),
-        (OSError(errno.ENOSPC, "No space", "a"), 1, "error: a: the disk is full: free some space"),
-        (MemoryError("8 GiB"), 1, "error: out of memory or disk: 8 GiB"),
-    ],
-)
-def test_what_is_no_bug_is_one_line(error, code, line, capsys):
-    assert cli.run(fail, error) == code
-    assert capsys.readouterr().err == line + "\n"
-    assert cli.run(fail, error, debug=True) == code
-    printed = capsys.readouterr().err
-    assert printed.startswith("Traceback") and printed.endswith(line + "\n")
-
-
-@pytest.mark.parametrize(
-    "name, message, line",
-    [
-        (
-            "ResourceExhaustedError",
-            "d/a; No space left",
-            "out of memory or disk: d/a; No space left",
-        ),
-        (
-            "ResourceExhaustedError",
-            "Graph execution error:\n\nnode x\nOOM when allocating\nHint: more",
-            "out of memory or disk: OOM when allocating",
-        ),
-        ("UnavailableError", "peer gone\nmore", "TensorFlow: peer gone"),
-        ("PermissionDeniedError", "/a; Permission denied", "TensorFlow: /a; Permission denied"),
-    ],
-)
-def test_tensorflows_own_errors_are_one_line(name, message, line, capsys):
-    assert cli.run(fail, tensorflow_error(name, message)) == 1
-    assert capsys.readouterr().err == f"error: {line}\n"
-
-
-def test_bugs_show_their_traceback(capsys):
-    bugs = (ValueError("oops"), tensorflow_error("InvalidArgumentError", "shapes"))
-    for error in (*bugs, KeyError("k"), AssertionError()):
-        assert cli.run(fail, error) == 1
-        lines = capsys.readouterr().err.splitlines()
-        assert lines[0].startswith("Traceback") and "report it" in lines[-1]
-        assert type(error).__name__ in lines[-1]
-
-
-def test_a_command_gives_its_exit_code(capsys):
-    assert cli.run(lambda: None) == 0 and cli.run(lambda: 1) == 1
-    assert cli.run(fail, KeyboardInterrupt(), stopped="12 folds are kept") == 130
-    assert capsys.readouterr().err == "12 folds are kept\n"
-
-
-BUSY = """
-import sys, threading
-from pipelines import cli
-cli.on_abort(lambda: print("aborted", flush=True))
-def command():
-    print("ready", flush=True)
-    {wait}
-sys.exit(cli.run(command, stopped="kept: go on with the same line"))
-"""
-# A call into C that no signal interrupts: a minute at least.
-C_CALL = "import hashlib; hashlib.pbkdf2_hmac('sha512', b'', b'', 10**9)"
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("wait, aborts", [("threading.Event().wait()", False), (C_CALL, True)])
-def test_a_signal_ends_a_command_within_five_seconds(number, wait, aborts):
-    line = [sys.executable, "-c", BUSY.format(wait=wait)]
-    reset = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(line, **pipes, **reset) as process:
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(0.5)  # it is in the call by now
-        start = time.monotonic()
-        process.send_signal(number)
-        out, err = process.communicate(timeout=20)
-        assert time.monotonic() - start < 5
-    assert process.returncode == 130
-    assert err == "kept: go on with the same line\n"
-    assert out == ("aborted\n" if aborts else "")
-
-
-def test_signals_are_as_before_after_a_command():
-    before = signal.getsignal(signal.SIGTERM), len(os.listdir("/proc/self/fd"))
-    cli.run(lambda: None)
-    assert (signal.getsignal(signal.SIGTERM), len(os.listdir("/proc/self/fd"))) == before
