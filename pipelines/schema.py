@@ -89,8 +89,17 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class Skipped:
-    """A clip that could not be used: its key, the file or row to blame, and why, in one line."""
+    """A clip that could not be used.
+
+    Attributes:
+        key: as `Clip.key`.
+        path: the file, folder or row to blame.
+        reason: why, in one line.
+        emotion, objective: what the sheet says of it, as in `Clip`; "" if unknown.
+    """
 
     key: str
     path: str
     reason: str
+    emotion: str = ""
+    objective: str = ""

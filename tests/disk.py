@@ -2,8 +2,7 @@
 
 import cv2
 import numpy as np
-
-from pipelines.synthetic import census, copies, layouts
+from rendered import layouts, whole
 
 PIXEL = {
     suffix: cv2.imencode(suffix, np.zeros((2, 2), np.uint8))[1].tobytes()
@@ -16,7 +15,7 @@ def write_frames(root, database, rows):
     path = root
     for row in rows:
         for number in row.numbers:
-            path = root / copies.COPIES[database].frame(row, number)
+            path = root / layouts.frame(database, row, number)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(PIXEL[path.suffix])
     return path.parent
@@ -24,15 +23,12 @@ def write_frames(root, database, rows):
 
 def write_sheets(root, database, rows):
     """Writes the sheets of `rows`; returns the paths."""
-    tables = copies.COPIES[database].tables(rows)
-    for table in tables:
-        layouts.write_sheet(table.rows, root / table.path, table.sheet)
-    return [root / table.path for table in tables]
+    return [layouts.write_table(table, root) for table in layouts.tables(database, rows)]
 
 
 def write_copy(root, database, rows=None):
     """Writes a copy of a database, a whole one when `rows` is None; returns its rows."""
-    rows = census.rows(database) if rows is None else rows
+    rows = whole.rows(database) if rows is None else rows
     write_frames(root, database, rows)
     write_sheets(root, database, rows)
     return rows

@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from rendered import whole
 
 from me_keras import loso
-from pipelines.synthetic import census, plan, write
+from pipelines.synthetic import plan
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +41,7 @@ NOT_LISTED = ("EP12_01f", "EP09_05f", "EP07_01", "EP07_04f", "EP10_03")
 def few(database, per_emotion=1):
     """Rows of a census: clips with a known erratum, and some of each emotion, of few people."""
     seen, rows = {}, []
-    for row in census.rows(database):
+    for row in whole.rows(database):
         kind = (row.subject, row.emotion.lower())
         if row.subject in PEOPLE[database] and (row.frames or seen.get(kind, 0) < per_emotion):
             seen[kind] = seen.get(kind, 0) + (not row.frames)

@@ -1,16 +1,18 @@
 """The databases this package reads: name -> module, imported only when asked for.
 
-Each module has `read(root, skipped=None) -> list[Clip]` and `HELP`, a paragraph that says where to
-apply for the database and which layout is expected. `PRECOMPUTED = True` marks a module whose clips
-hold one image of ready-made motion in place of frames. A module of several databases takes a
-mapping from database to folder for a root as well, or that mapping as texts ("smic=DIR").
+To add one: a module here that makes a `database.Database` called DATABASE, a line below, and a
+protocol in `protocols.table`.
 """
 
 from __future__ import annotations
 
 import importlib
+import typing
 
 from pipelines import schema
+
+if typing.TYPE_CHECKING:
+    from pipelines.databases.database import Database
 
 DATABASES = {
     "synthetic": "pipelines.databases.synthetic",
@@ -28,8 +30,8 @@ DATABASES = {
 }
 
 
-def load(name: str):
-    """Imports the module of the database `name`. Raises DataError if it is unknown."""
+def load(name: str) -> Database:
+    """The database called `name`. Raises DataError if there is none."""
     if name not in DATABASES:
         raise schema.DataError(f"unknown dataset {name!r}: choose one of {', '.join(DATABASES)}")
-    return importlib.import_module(DATABASES[name])
+    return importlib.import_module(DATABASES[name]).DATABASE

@@ -3,25 +3,20 @@
 Reads the colour frames of both layouts:
     Part_A_ME_clip/frame/spNO.1_b_166/166.jpg     a folder per clip, named by its onset
     part_A/data/spNO.1/b/color/166.jpg            whole recordings, which hold several clips
-and cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx; the first edition (v1, 943 rows) is read if the
-second is not there. A recording may hold several clips: a clip's name includes its onset.
+and cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx (860 clips of 94 subjects); the first edition (v1, 943
+rows) is read if the second is not there. A recording may hold several clips: a clip's name includes
+its onset.
 """
 
 from __future__ import annotations
 
 import re
 
-from pipelines import schema
-from pipelines.databases import annotated
-from pipelines.databases import sheet as sheets
-from pipelines.databases.annotated import Erratum, Row
-
-HELP = """\
-Apply for CAS(ME)^3 at http://casme.psych.ac.cn/casme/e4 (licence agreement, academic use).
-Expected under the root: Part_A_ME_clip/frame/spNO.1_b_166/166.jpg (or the whole recordings,
-part_A/data/spNO.1/b/color/166.jpg) and cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx."""
-
-EMOTIONS = {word: word for word in "disgust surprise others fear anger sad happy".split()}
+from pipelines.databases import rows
+from pipelines.databases.annotated import AnnotatedDatabase, Sheet
+from pipelines.databases.database import Erratum
+from pipelines.databases.rows import Row
+from pipelines.databases.tree import Folder, Key
 
 # QX: QqXuyujie/Micro-Expression-Datasets; MEB: tvaranka/meb; CAS3: the authors' exception lists.
 # Also known, and found by reading: 55 rows whose apex is the onset (taken as unknown), 26 rows of
@@ -39,20 +34,11 @@ ERRATA = (
 
 _SUBJECT = re.compile(r"spno\W*0*(\d+)", re.IGNORECASE)
 _CLIP = re.compile(r"spno\W*0*(\d+)_([a-z])_0*(\d+)", re.IGNORECASE)
-_COLUMNS = {
-    "subject": ("subject", "sub"),
-    "clip": ("filename",),
-    "onset": ("onset", "onsetframe"),
-    "apex": ("apex", "apexframe"),
-    "offset": ("offset", "offsetframe"),
-    "units": ("au", "aus", "actionunits"),
-    "objective": ("objectiveclass", "objectiveclasses"),
-    "emotion": ("emotion", "estimatedemotion"),
-}
 
 
-def key_of(names):
+def key_of(folder: Folder) -> Key | None:
     """(subject, letter, onset) of a clip's folder; (subject, letter) of a recording's colours."""
+    names = folder.names
     clip = _CLIP.fullmatch(names[-1])
     if clip:
         is_depth = "depth" in [name.lower() for name in names]
@@ -70,40 +56,35 @@ def _is_sheet(name: str) -> bool:
     return "label" in name or "casme3" in name or "part_a" in name
 
 
-def _row(value) -> Row:
-    match = _SUBJECT.fullmatch(value["subject"])
+def _row(line) -> Row:
+    match = _SUBJECT.fullmatch(line["subject"])
     number = int(match[1]) if match else 0
-    subject = f"spNO.{number}" if match else value["subject"]
-    letter, onset = value["clip"].lower(), sheets.number(value["onset"])
-    clip = f"{subject}_{value['clip']}_{value['onset'] if onset is None else onset}"
-    mended = [e.use for e in ERRATA if (e.clip, e.field) == (clip, "onset")]
-    folders = [(number, letter, first) for first in (onset, *mended)]
-    return annotated.row(value, subject, clip, *folders, (number, letter))
+    subject = f"spNO.{number}" if match else line["subject"]
+    row = rows.row(line, subject, "")
+    clip = f"{subject}_{line['clip']}_{line['onset'] if row.onset is None else row.onset}"
+    onsets = [row.onset, *(e.use for e in ERRATA if (e.clip, e.field) == (clip, "onset"))]
+    letter = line["clip"].lower()
+    folders = [(number, letter, onset) for onset in onsets]
+    return rows.row(line, subject, clip, *folders, (number, letter))
 
 
-DATABASE = annotated.Database(
+DATABASE = AnnotatedDatabase(
     name="casme3",
-    help=HELP,
+    help="""\
+Apply for CAS(ME)^3 at http://casme.psych.ac.cn/casme/e4 (licence agreement, academic use).
+Expected under the root: Part_A_ME_clip/frame/spNO.1_b_166/166.jpg (or the whole recordings,
+part_A/data/spNO.1/b/color/166.jpg) and cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx.""",
     example="spNO.1_b_166",
     key_of=key_of,
     releases=("clip", ""),
-    emotions=EMOTIONS,
-    sheet=annotated.Sheet(
+    emotions=("disgust", "surprise", "others", "fear", "anger", "sad", "happy"),
+    sheet=Sheet(
         "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx",
+        _row,
         is_one=_is_sheet,
         prefer=lambda name: ("label" not in name, "v2" not in name, name),
-        columns=_COLUMNS,
-        row=_row,
     ),
     errata=ERRATA,
     longest=100,  # 3.3 s
     own_folders=False,
 )
-
-
-def read(root, skipped=None) -> list[schema.Clip]:
-    """Reads part A of a copy of CAS(ME)^3: 860 clips of 94 subjects by the second edition.
-
-    See `annotated.read`.
-    """
-    return annotated.read(DATABASE, root, skipped)

@@ -2,94 +2,38 @@
 
 Reads <anything>/sub0003_01/00000.png, frames numbered from 0, and the sheets of the fixed parts,
 which are not leave-one-subject-out: training, testA, testB. Parts that are not there are left out.
+With all of them: 2629 clips of 259 subjects.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 
 from pipelines import protocols, schema
-from pipelines.databases import annotated
+from pipelines.databases import rows
 from pipelines.databases import sheet as sheets
-from pipelines.databases.annotated import Row
-
-HELP = """\
-Apply for DFME at https://mea-lab-421.github.io (licence agreement, academic use). Expected under
-the root: sub0003_01/00000.png at any depth, and the sheets of the parts,
-training_full_with_AU.xlsx, testA_full_with_AU.xlsx and testB_full_with_AU.xlsx (.xls and .csv are
-read as well)."""
+from pipelines.databases.annotated import AnnotatedDatabase
+from pipelines.databases.tree import Folder
 
 # In the order of the sheets' EmotionId. No erratum is known: no apex lies outside its clip.
-EMOTIONS = {word: word for word in "anger contempt disgust fear happiness sadness surprise".split()}
+EMOTIONS = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
 
 _CLIP = re.compile(r"sub0*(\d+)_0*(\d+)", re.IGNORECASE)
-_COLUMNS = {
-    "subject": ("subject",),
-    "clip": ("filename",),
-    "onset": ("onsetframe", "onset"),
-    "apex": ("apexframe", "apex"),
-    "offset": ("offsetframe", "offset"),
-    "emotion": ("emotion", "estimatedemotion"),
-    "emotion_id": ("emotionid",),
-    "units": ("au", "aus", "actionunits"),
-}
+_COLUMNS = {**rows.COLUMNS, "emotion_id": ("emotionid",)}
+_SPLITS = {protocols.TRAIN: r"train", "testA": r"test[-_ ]?a", "testB": r"test[-_ ]?b"}
 
 
-def key_of(names):
+def _key_of(folder: Folder) -> str | None:
     """ "sub0003_01" of a folder of that name, however padded."""
-    return clip_name(names[-1]) if _CLIP.fullmatch(names[-1]) else None
+    return _clip_name(folder.names[-1]) if _CLIP.fullmatch(folder.names[-1]) else None
 
 
-def clip_name(text: str) -> str:
+def _clip_name(text: str) -> str:
     """ "sub3_1" -> "sub0003_01"; any other text as it is."""
     match = _CLIP.fullmatch(text)
     return f"sub{int(match[1]):04d}_{int(match[2]):02d}" if match else text
-
-
-DATABASE = annotated.Database(
-    name="dfme",
-    help=HELP,
-    example="sub0003_01",
-    key_of=key_of,
-    releases=("",),
-    emotions=EMOTIONS,
-)
-
-
-def read(root, skipped=None) -> list[schema.Clip]:
-    """Reads a copy of DFME: 2629 clips of 259 subjects with all its released parts.
-
-    Args:
-        root: its folder.
-        skipped: receives a `Skipped` per clip that cannot be used; None raises at the first.
-    Raises:
-        DataError: no such folder, no frames or no sheet in it; a bad clip if not `skipped`.
-    """
-    tree = annotated.find(DATABASE, root)
-    parts: dict[str, str] = {}
-    for path in sorted(tree.sheets, key=len):
-        split = split_of(os.path.basename(path))
-        if split:
-            parts.setdefault(split, path)
-    if not parts:
-        raise schema.DataError(
-            f"no sheet of a part (training_full_with_AU.xlsx) under {tree.root}: put it there. "
-            f"{DATABASE.advice()}"
-        )
-    rows = []
-    for split, path in sorted(parts.items()):
-        values = sheets.read(path, _COLUMNS, optional=("apex", "emotion", "emotion_id", "units"))
-        rows += [_row(value, split, path) for value in values]
-    # Clips of a part whose sheet is not there are no mistake; those of no part are reported.
-    whole = len(parts) == len(_SPLITS)
-    listed = {key for row in rows for key in row.folders}
-    if not whole:
-        tree.folders = {key: places for key, places in tree.folders.items() if key in listed}
-    return annotated.clips_of(DATABASE, tree, rows, " and ".join(parts.values()), skipped)
-
-
-_SPLITS = {protocols.TRAIN: r"train", "testA": r"test[-_ ]?a", "testB": r"test[-_ ]?b"}
 
 
 def split_of(name: str) -> str:
@@ -98,12 +42,48 @@ def split_of(name: str) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def _row(value, split, path) -> Row:
-    name = clip_name(value["clip"])
-    match = _CLIP.fullmatch(name)
-    identity = sheets.number(value["emotion_id"])
-    emotion = value["emotion"].lower()
-    if not emotion and identity is not None and identity < len(EMOTIONS):
-        emotion = list(EMOTIONS)[identity]
-    subject = f"sub{int(match[1]):04d}" if match else value["subject"]
-    return annotated.row(value, subject, name, name, emotion=emotion, split=split, sheet=path)
+def _row(line, split) -> rows.Row:
+    name = _clip_name(line["clip"])
+    subject = name.split("_")[0] if _CLIP.fullmatch(name) else line["subject"]
+    row = rows.row(line, subject, name, name, also=("emotion_id",), split=split)
+    number = None if row.emotion or row.fault else line.number("emotion_id")
+    if number is None or number >= len(EMOTIONS):
+        return row
+    return dataclasses.replace(row, emotion=EMOTIONS[number])
+
+
+class _Dfme(AnnotatedDatabase):
+    """The rows stand in one sheet for each part."""
+
+    def find_rows(self, tree):
+        parts: dict[str, str] = {}
+        for path in sorted(tree.sheets, key=len):
+            split = split_of(os.path.basename(path))
+            if split:
+                parts.setdefault(split, path)
+        if not parts:
+            raise schema.DataError(
+                f"no sheet of a part (training_full_with_AU.xlsx) under {tree.root}: put it "
+                f"there. {self.advice()}"
+            )
+        found = []
+        for split, path in sorted(parts.items()):
+            lines = sheets.read(path, _COLUMNS, (*rows.OPTIONAL, "emotion", "emotion_id"))
+            found += [_row(line, split) for line in lines]
+        if len(parts) < len(_SPLITS):  # clips of a part whose sheet is not there are no mistake
+            listed = {key for row in found for key in row.folders}
+            tree.folders = {key: own for key, own in tree.folders.items() if key in listed}
+        return found, " and ".join(map(os.path.basename, parts.values()))
+
+
+DATABASE = _Dfme(
+    name="dfme",
+    help="""\
+Apply for DFME at https://mea-lab-421.github.io (licence agreement, academic use). Expected under
+the root: sub0003_01/00000.png at any depth, and the sheets of the parts,
+training_full_with_AU.xlsx, testA_full_with_AU.xlsx and testB_full_with_AU.xlsx (.xls and .csv are
+read as well).""",
+    example="sub0003_01",
+    key_of=_key_of,
+    emotions=EMOTIONS,
+)

@@ -22,17 +22,23 @@ SYNONYMS = (
 )
 
 
-def word(cell: str, known: dict[str, str]) -> str:
+def words(cell: str, known) -> str:
+    """As `word`, of a cell of one emotion or of several joined by "+"."""
+    return "+".join(word(text, known) for text in cell.split("+"))
+
+
+def word(cell: str, known: dict[str, str] | tuple[str, ...]) -> str:
     """The database's word for the emotion of a cell, whatever its case and blanks.
 
     A misspelt word is not guessed, for it decides the label.
 
     Args:
         cell: text of one emotion.
-        known: word as it may stand in a sheet -> the database's word.
+        known: the database's words; or word as it may stand in a sheet -> the database's word.
     Raises:
         DataError: no such emotion in the database; the nearest word is named.
     """
+    known = known if isinstance(known, dict) else dict(zip(known, known))
     plain = re.sub(r"[^a-z]", "", cell.lower())
     same = next((words for words in SYNONYMS if plain in words), ())
     for candidate in (plain, *same):

@@ -2,7 +2,7 @@
 
 Reads gray_micro/<subject>/<fold_name>/<frame>.jpg, gray_micro_crop of the same layout, or the older
 gray_micro/<subject>_<fold_name>/<frame>.jpg; and "4DME_Labelling_Micro_release v1.xlsx". A person
-recorded in two sessions ("S13_1st", "S13_2nd") is one subject.
+recorded in two sessions ("S13_1st", "S13_2nd") is one subject. 267 clips.
 
 A clip may have several emotions: its emotion is then those words joined by "+", in alphabetical
 order ("negative+surprise"). The protocols have one class per clip and leave such clips out.
@@ -13,16 +13,10 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from pipelines import schema
-from pipelines.databases import annotated
-from pipelines.databases import sheet as sheets
-from pipelines.databases.annotated import Row
-
-HELP = """\
-Apply for 4DME at the Center for Machine Vision and Signal Analysis (CMVS), University of Oulu
-(https://www.oulu.fi/cmvs; a signed licence, academic use). Expected under the root:
-gray_micro/S13_1st/001_01_1/2490.jpg (or gray_micro_crop) and 4DME_Labelling_Micro_release v1.xlsx
-(.xls and .csv are read as well)."""
+from pipelines.databases import rows
+from pipelines.databases.annotated import AnnotatedDatabase, Sheet
+from pipelines.databases.rows import Row
+from pipelines.databases.tree import Folder
 
 _WORDS = ("negative", "others", "positive", "repression", "surprise")
 
@@ -37,20 +31,12 @@ NUM_ROWS = 267
 WRONG_APEX = (26, 2490)  # row and right apex, of the clip that holds it and whose apex lies outside
 SWAPPED_UNITS = (144, 145)  # in a sheet in its original order, where row 26 holds frame 2490
 
-_COLUMNS = {
-    "subject": ("subid", "subject"),
-    "clip": ("foldname", "filename"),
-    "emotion": ("emotion",),
-    "onset": ("onset", "onsetframe"),
-    "apex": ("apex", "apexframe"),
-    "offset": ("offset", "offsetframe"),
-    "units": ("aus", "au", "actionunits"),
-    **{word: (word,) for word in _WORDS},  # flags, 0 or 1
-}
+_COLUMNS = {**rows.COLUMNS, **{word: (word,) for word in _WORDS}}  # the words: flags, 0 or 1
 
 
-def key_of(names):
+def _key_of(folder: Folder) -> str | None:
     """The clip of gray_micro/S13_1st/001_01_1 or gray_micro/S13_1st_001_01_1."""
+    names = folder.names
     above = [re.match(r"gr[ae]y_?micro", name, re.IGNORECASE) for name in names]
     for depth in (2, 1):
         if len(names) > depth and above[-1 - depth] and not any(above[-depth:]):
@@ -64,32 +50,33 @@ def _key(text: str) -> str:
     return re.sub(r"\W", "", text.lower().replace("-", "_"))
 
 
-def _row(value) -> Row:
-    person = re.match(r"S?0*(\d+)(?=_|$)", value["subject"], re.IGNORECASE)
-    subject = f"S{int(person[1]):02d}" if person else value["subject"]
-    session = subject if value["subject"].isdigit() else value["subject"]
-    name = f"{session}_{value['clip']}"
-    return annotated.row(value, subject, name, _key(name), emotion=_emotion(value))
+def _row(line) -> Row:
+    person = re.match(r"S?0*(\d+)(?=_|$)", line["subject"], re.IGNORECASE)
+    subject = f"S{int(person[1]):02d}" if person else line["subject"]
+    session = subject if line["subject"].isdigit() else line["subject"]
+    name = f"{session}_{line['clip']}"
+    row = rows.row(line, subject, name, _key(name), also=_WORDS)
+    return row if row.fault else dataclasses.replace(row, emotion=_emotion(line))
 
 
-def _emotion(value) -> str:
+def _emotion(line) -> str:
     """The emotions of a row: those of its text, and of its flags where these know more."""
-    found = [word for word in _WORDS if word.rstrip("s") in value["emotion"].lower()]
-    flags = [word for word in _WORDS if sheets.number(value[word])]
+    found = [word for word in _WORDS if word.rstrip("s") in line["emotion"].lower()]
+    flags = [word for word in _WORDS if line.number(word)]
     words = flags if set(flags) >= set(found) else found
-    return "+".join(words) or value["emotion"].lower()
+    return "+".join(words) or line["emotion"].lower()
 
 
-def _mend(rows: list[Row], tree) -> list[Row]:
+def _correct(found: list[Row], tree) -> list[Row]:
     """The rows with the errata above that need more than one of them, or a frame's number."""
     index, apex = WRONG_APEX
-    is_original = len(rows) == NUM_ROWS and _holds(rows[index], apex)
-    mended = [_with_apex(row, apex) for row in rows]
+    is_original = len(found) == NUM_ROWS and _holds(found[index], apex)
+    changed = [_with_apex(row, apex) for row in found]
     for own, other in (SWAPPED_UNITS, SWAPPED_UNITS[::-1]) if is_original else ():
         said = f"action units: those of row {other} taken, the two are swapped (MEB)"
-        notes = (*mended[own].notes, said)
-        mended[own] = dataclasses.replace(mended[own], units=rows[other].units, notes=notes)
-    return mended
+        notes = (*changed[own].notes, said)
+        changed[own] = dataclasses.replace(changed[own], units=found[other].units, notes=notes)
+    return changed
 
 
 def _holds(row, number):
@@ -103,28 +90,24 @@ def _with_apex(row, apex):
     return dataclasses.replace(row, apex=apex, notes=(*row.notes, said))
 
 
-DATABASE = annotated.Database(
+DATABASE = AnnotatedDatabase(
     name="4dme",
-    help=HELP,
+    help="""\
+Apply for 4DME at the Center for Machine Vision and Signal Analysis (CMVS), University of Oulu
+(https://www.oulu.fi/cmvs; a signed licence, academic use). Expected under the root:
+gray_micro/S13_1st/001_01_1/2490.jpg (or gray_micro_crop) and 4DME_Labelling_Micro_release v1.xlsx
+(.xls and .csv are read as well).""",
     example="gray_micro/S13_1st/001_01_1",
-    key_of=key_of,
+    key_of=_key_of,
     releases=("", "crop"),
-    emotions={word: word for word in _WORDS},
-    sheet=annotated.Sheet(
+    emotions=_WORDS,
+    sheet=Sheet(
         "4DME_Labelling_Micro_release v1.xlsx",
+        _row,
         is_one=lambda name: ("label" in name or "4d" in name) and "macro" not in name,
         prefer=lambda name: ("micro" not in name, name),
         columns=_COLUMNS,
-        row=_row,
-        optional=("emotion", "apex", "units", *_WORDS),
-        mend=_mend,
+        optional=(*rows.OPTIONAL, "emotion", *_WORDS),
+        correct=_correct,
     ),
 )
-
-
-def read(root, skipped=None) -> list[schema.Clip]:
-    """Reads the grey micro-expressions of a copy of 4DME: 267 clips, several emotions and all.
-
-    See `annotated.read`.
-    """
-    return annotated.read(DATABASE, root, skipped)

@@ -1,24 +1,19 @@
 """MMEW (Ben et al., 2021): micro- and macro-expressions of the same people, 90 frames per second.
 
 Reads the micro-expressions: Micro_Expression/<emotion>/S03-01-002/1.jpg as released, or any other
-folders above the clip's (subject, emotion); and MMEW_Micro_Exp.xlsx.
+folders above the clip's (subject, emotion); and MMEW_Micro_Exp.xlsx: 300 clips.
 """
 
 from __future__ import annotations
 
 import re
 
-from pipelines import schema
-from pipelines.databases import annotated
-from pipelines.databases.annotated import Row, RowErratum
+from pipelines.databases import rows
+from pipelines.databases.annotated import AnnotatedDatabase, Sheet
+from pipelines.databases.rows import Row, RowErratum
+from pipelines.databases.tree import Folder
 
-HELP = """\
-Apply for MMEW at https://www.dpailab.com/database.html (licence agreement, academic use). Expected
-under the root: MMEW_Final/Micro_Expression/<emotion>/S03-01-002/1.jpg and MMEW_Micro_Exp.xlsx (.xls
-and .csv are read as well)."""
-
-EMOTIONS = {word: word for word in "anger disgust fear happiness sadness surprise others".split()}
-EMOTIONS |= {"repression": "others"}  # MEB calls the others repression
+_WORDS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "others")
 
 # MEB (tvaranka/meb) knows these by their rows in the original sheet of 300, and does not name them.
 _BY_FLOW = "apex missing, offset wrong; by the optical flow (MEB)"
@@ -45,55 +40,43 @@ ROW_ERRATA = tuple(
 )
 
 _CLIP = re.compile(r"s0*(\d+)[-_]0*(\d+)[-_]0*(\d+)", re.IGNORECASE)
-_COLUMNS = {
-    "subject": ("subject",),
-    "clip": ("filename",),
-    "onset": ("onsetframe", "onset"),
-    "apex": ("apexframe", "apex"),
-    "offset": ("offsetframe", "offset"),
-    "units": ("actionunits", "actionunit", "aus", "au"),
-    "emotion": ("estimatedemotion", "emotion"),
-}
 
 
-def key_of(names):
+def _key_of(folder: Folder) -> str | None:
     """ "S03-01-002" of a folder of that name, but not among the macro-expressions."""
-    if any("macro" in name.lower() for name in names) or not _CLIP.fullmatch(names[-1]):
+    name = folder.names[-1]
+    if any("macro" in above.lower() for above in folder.names) or not _CLIP.fullmatch(name):
         return None
-    return clip_name(names[-1])
+    return _clip_name(name)
 
 
-def clip_name(text: str) -> str:
+def _clip_name(text: str) -> str:
     """ "s3-1-2" -> "S03-01-002"; any other text as it is."""
     match = _CLIP.fullmatch(text)
     return "S{:02d}-{:02d}-{:03d}".format(*map(int, match.groups())) if match else text
 
 
-def _row(value) -> Row:
-    name = clip_name(value["clip"])  # which tells the subject as well
-    subject = name.split("-")[0] if _CLIP.fullmatch(name) else value["subject"]
-    return annotated.row(value, subject, name, name)
+def _row(line) -> Row:
+    name = _clip_name(line["clip"])  # which tells the subject as well
+    subject = name.split("-")[0] if _CLIP.fullmatch(name) else line["subject"]
+    return rows.row(line, subject, name, name)
 
 
-DATABASE = annotated.Database(
+DATABASE = AnnotatedDatabase(
     name="mmew",
-    help=HELP,
+    help="""\
+Apply for MMEW at https://www.dpailab.com/database.html (licence agreement, academic use). Expected
+under the root: MMEW_Final/Micro_Expression/<emotion>/S03-01-002/1.jpg and MMEW_Micro_Exp.xlsx (.xls
+and .csv are read as well).""",
     example="Micro_Expression/happiness/S03-01-002",
-    key_of=key_of,
-    releases=("",),
-    emotions=EMOTIONS,
-    sheet=annotated.Sheet(
+    key_of=_key_of,
+    emotions={**dict(zip(_WORDS, _WORDS)), "repression": "others"},  # MEB calls them repression
+    sheet=Sheet(
         "MMEW_Micro_Exp.xlsx",
+        _row,
         is_one=lambda name: ("micro" in name or "mmew" in name) and "macro" not in name,
         prefer=lambda name: ("micro" not in name, name),
-        columns=_COLUMNS,
-        row=_row,
     ),
     row_errata=ROW_ERRATA,
     num_rows=300,
 )
-
-
-def read(root, skipped=None) -> list[schema.Clip]:
-    """Reads the micro-expressions of a copy of MMEW: 300 clips. See `annotated.read`."""
-    return annotated.read(DATABASE, root, skipped)

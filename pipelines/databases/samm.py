@@ -1,24 +1,19 @@
 """SAMM (Davison et al., 2018): spontaneous micro-expressions at 200 frames per second, grey.
 
 Reads SAMM/006/006_1_2/006_05562.jpg or the same tree of cropped faces (SAMM_CROP), and
-SAMM_Micro_FACS_Codes_v2.xlsx, whose header stands below thirteen lines of text, or an edited copy.
+SAMM_Micro_FACS_Codes_v2.xlsx, whose header stands below thirteen lines of text, or an edited copy:
+159 clips of 29 subjects.
 """
 
 from __future__ import annotations
 
 import re
 
-from pipelines import schema
-from pipelines.databases import annotated
-from pipelines.databases.annotated import ANY, Erratum, Row
-
-HELP = """\
-Apply for SAMM at Manchester Metropolitan University (http://www2.docm.mmu.ac.uk/STAFF/M.Yap;
-licence agreement, academic use). Expected under the root: SAMM/006/006_1_2/006_05562.jpg (or
-SAMM_CROP) and SAMM_Micro_FACS_Codes_v2.xlsx (.xls and .csv are read as well)."""
-
-EMOTIONS = {word: word for word in "anger contempt disgust fear happiness sadness surprise".split()}
-EMOTIONS |= {"other": "other"}
+from pipelines.databases import rows
+from pipelines.databases.annotated import AnnotatedDatabase, Sheet
+from pipelines.databases.database import ANY, Erratum
+from pipelines.databases.rows import Row
+from pipelines.databases.tree import Folder
 
 # MEB: tvaranka/meb, whose authors read the apex off the optical flow.
 _OR = "the sheet leaves the choice ('or'); by the optical flow (MEB)"
@@ -35,24 +30,15 @@ ERRATA = (
 )
 
 _CLIP = re.compile(r"0*(\d+)_0*(\d+)_0*(\d+)")
-_COLUMNS = {
-    "subject": ("subject",),
-    "clip": ("filename",),
-    "onset": ("onsetframe", "onset"),
-    "apex": ("apexframe", "apex"),
-    "offset": ("offsetframe", "offset"),
-    "units": ("actionunits", "actionunit", "aus", "au"),
-    "emotion": ("estimatedemotion", "emotion"),
-    "objective": ("objectiveclasses", "objectiveclass"),
-}
+_WORDS = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise", "other")
 
 
-def key_of(names):
+def _key_of(folder: Folder) -> str | None:
     """ "006_1_2" of a folder 006/006_1_2, however padded."""
-    match = _CLIP.fullmatch(names[-1])
-    if match is None or len(names) < 2 or not names[-2].isdigit():
+    match = _CLIP.fullmatch(folder.names[-1])
+    if match is None or len(folder.names) < 2 or not folder.names[-2].isdigit():
         return None
-    return clip_name(names[-1]) if int(names[-2]) == int(match[1]) else None
+    return clip_name(folder.names[-1]) if int(folder.names[-2]) == int(match[1]) else None
 
 
 def clip_name(text: str) -> str:
@@ -61,30 +47,27 @@ def clip_name(text: str) -> str:
     return f"{int(match[1]):03d}_{int(match[2])}_{int(match[3])}" if match else text
 
 
-def _row(value) -> Row:
-    name = clip_name(value["clip"])  # which tells the subject as well
-    subject = name[:3] if _CLIP.fullmatch(name) else value["subject"]
-    return annotated.row(value, subject, name, name)
+def _row(line) -> Row:
+    name = clip_name(line["clip"])  # which tells the subject as well
+    subject = name[:3] if _CLIP.fullmatch(name) else line["subject"]
+    return rows.row(line, subject, name, name)
 
 
-DATABASE = annotated.Database(
+DATABASE = AnnotatedDatabase(
     name="samm",
-    help=HELP,
+    help="""\
+Apply for SAMM at Manchester Metropolitan University (http://www2.docm.mmu.ac.uk/STAFF/M.Yap;
+licence agreement, academic use). Expected under the root: SAMM/006/006_1_2/006_05562.jpg (or
+SAMM_CROP) and SAMM_Micro_FACS_Codes_v2.xlsx (.xls and .csv are read as well).""",
     example="006/006_1_2",
-    key_of=key_of,
+    key_of=_key_of,
     releases=("", "crop"),
-    emotions=EMOTIONS,
-    sheet=annotated.Sheet(
+    emotions=_WORDS,
+    sheet=Sheet(
         "SAMM_Micro_FACS_Codes_v2.xlsx",
+        _row,
         is_one=lambda name: ("facs" in name or "samm" in name) and "long" not in name,
         prefer=lambda name: ("micro" not in name, name),
-        columns=_COLUMNS,
-        row=_row,
     ),
     errata=ERRATA,
 )
-
-
-def read(root, skipped=None) -> list[schema.Clip]:
-    """Reads a copy of SAMM: 159 clips of 29 subjects. See `annotated.read`."""
-    return annotated.read(DATABASE, root, skipped)

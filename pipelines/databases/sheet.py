@@ -8,7 +8,11 @@ plain ones, and a cell merged over several rows counts for each of them.
 
 from __future__ import annotations
 
+import codecs
 import collections.abc
+import csv
+import dataclasses
+import io
 import pathlib
 import re
 import unicodedata
@@ -19,9 +23,46 @@ _UNIT = re.compile(r"(?:AU)?([LRTB]?)(\d+)([A-E]?)")
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII")
 
 
+# What stands for a number that nobody knows.
+UNKNOWN = ("", "/", "\\", "-", "nan")
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A row of a sheet.
+
+    Attributes:
+        place: "PATH: line N", N counted from 1 in the file.
+        cells: field -> its stripped text; "" where the column lacks.
+        headers: field -> the column's name in the sheet.
+    """
+
+    place: str
+    cells: dict[str, str]
+    headers: dict[str, str]
+
+    def __getitem__(self, field: str) -> str:
+        return self.cells.get(field, "")
+
+    def number(self, field: str) -> int | None:
+        """The number in a cell; None for one of `UNKNOWN`.
+
+        Raises DataError, naming column and text, if it is anything else.
+        """
+        text = self[field]
+        if text.lower() in UNKNOWN:
+            return None
+        if not re.fullmatch(r"[0-9]+", text):
+            raise schema.DataError(
+                f"column {self.headers[field]}: {text!r} is no whole number: correct the cell, "
+                "or leave it blank if the number is unknown"
+            )
+        return int(text)
+
+
 def read(
     path, columns: collections.abc.Mapping[str, tuple[str, ...]], optional=(), tab=""
-) -> list[dict]:
+) -> list[Line]:
     """The rows below the header of the first sheet that has one.
 
     Args:
@@ -31,45 +72,41 @@ def read(
         optional: fields whose column may lack; "" then.
         tab: name of the sheet to look at first.
     Returns:
-        A dict per row that has its first two fields: the fields as stripped text, and "line", the
-        row's number in the file, from 1.
+        A `Line` per row that has its first two fields.
     Raises:
         DataError: not a spreadsheet, no header, a column missing, no rows.
     """
     path = pathlib.Path(path)
-    fields = list(columns)
+    first, second = list(columns)[:2]
     cells, start = _with_header(path, columns, tab)
     header = [plain(cell) for cell in cells[start]]
-    places = {}
+    places: dict[str, int] = {}
     for field, names in columns.items():
         at = next((header.index(name) for name in names if name in header), None)
-        if at is None and field not in optional:
+        if at is not None:
+            places[field] = at
+        elif field not in optional:
             raise schema.DataError(
                 f"{path}: no column for {field} ({' or '.join(names)}); the sheet has "
                 f"{', '.join(filter(None, cells[start]))}"
             )
-        places[field] = at
-    needed = [f for f in fields if f != "subject" and f not in optional]
-    rows: list[dict] = []
-    for line, row in enumerate(cells[start + 1 :], start=start + 2):
-        values = {field: "" if at is None else row[at] for field, at in places.items()}
-        if rows and values.get("subject") == "" and all(values[field] for field in needed):
-            values["subject"] = rows[-1]["subject"]  # a cell merged with the one above
-        if values[fields[0]] and values[fields[1]]:
-            rows.append({**values, "line": line})
-    if not rows:
+    headers = {field: " ".join(cells[start][at].split()) for field, at in places.items()}
+    needed = [field for field in columns if field != "subject" and field not in optional]
+    lines: list[Line] = []
+    for index, row in enumerate(cells[start + 1 :], start=start + 2):
+        values = {field: row[at] for field, at in places.items()}
+        if lines and values.get("subject") == "" and all(values[field] for field in needed):
+            values["subject"] = lines[-1]["subject"]  # a cell merged with the one above
+        if values[first] and values[second]:
+            lines.append(Line(f"{path}: line {index}", values, headers))
+    if not lines:
         raise schema.DataError(f"{path}: holds no rows below its header")
-    return rows
+    return lines
 
 
 def plain(cell) -> str:
     """A column's name without case, blanks and punctuation: "Onset Frame " -> "onsetframe"."""
     return re.sub(r"[^a-z0-9]", "", str(cell).lower())
-
-
-def number(cell: str) -> int | None:
-    """A frame number as a person, a spreadsheet or pandas spells it; None for '/' and blanks."""
-    return int(cell) if re.fullmatch(r"[0-9]+", cell) else None
 
 
 def action_units(cell: str) -> tuple[str, ...]:
@@ -89,9 +126,8 @@ def action_units(cell: str) -> tuple[str, ...]:
 
 def objective(cell: str) -> str:
     """An objective class, "I" to "VII", from a Roman or Arabic numeral; "" if it is neither."""
-    digit = number(cell)
-    if digit is not None:
-        return _ROMAN[digit - 1] if 1 <= digit <= len(_ROMAN) else ""
+    if re.fullmatch(r"[1-7]", cell):
+        return _ROMAN[int(cell) - 1]
     return cell.upper() if cell.upper() in _ROMAN else ""
 
 
@@ -117,18 +153,16 @@ def _with_header(path, columns, tab):
 
 def _sheets(path, first):
     """The sheets of a file as text, the `first` first: rows of equal length, blank cells as ""."""
-    import pandas as pd
-
     try:
         if path.suffix.lower() == ".csv":
-            tables = {"": _read_csv(path)}
+            tables = {"": _csv_rows(path)}
         else:
-            tables = pd.read_excel(path, sheet_name=None, header=None, dtype=str)
+            tables = _workbook_rows(path)
     except Exception as error:  # whatever the readers of three formats raise on a damaged file
         raise schema.DataError(f"{path}: cannot be read as a spreadsheet ({error})") from None
-    for _, table in sorted(tables.items(), key=lambda item: item[0] != first):
-        rows = [[str(cell) for cell in row] for row in table.fillna("").to_numpy()]
-        yield [[_as_typed(cell) for cell in row] for row in rows if len(row)]
+    for _, rows in sorted(tables.items(), key=lambda item: item[0] != first):
+        width = max(map(len, rows), default=0)
+        yield [[_as_typed(cell) for cell in [*row, *[""] * (width - len(row))]] for row in rows]
 
 
 def _as_typed(cell: str) -> str:
@@ -137,19 +171,22 @@ def _as_typed(cell: str) -> str:
     return re.sub(r"^(\d+)\.0+$", r"\1", "" if cell in ("nan", "None") else cell)
 
 
-def _read_csv(path):
+def _workbook_rows(path):
     import pandas as pd
 
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    mark = max(",;\t", key=lambda m: sum(line.count(m) for line in lines))
-    # Lines above the header are shorter than the table: as many columns as the longest has.
-    width = max((line.count(mark) for line in lines), default=0) + 1
-    options: dict = {"header": None, "names": range(width), "dtype": str}
-    return pd.read_csv(
-        path,
-        sep=mark,
-        encoding="utf-8-sig",
-        encoding_errors="replace",
-        skip_blank_lines=False,
-        **options,
-    )
+    read: dict = {"sheet_name": None, "header": None, "dtype": str, "keep_default_na": False}
+    tables = pd.read_excel(path, **read)
+    return {name: table.fillna("").astype(str).to_numpy() for name, table in tables.items()}
+
+
+def _csv_rows(path):
+    """The rows of a CSV file, whichever of comma, semicolon and tab parts its cells."""
+    data = path.read_bytes()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        text = data.decode("utf-16")
+    elif b"\0" in data[:2]:  # UTF-16 without a mark: every other byte of plain text is 0
+        text = data.decode("utf-16-be" if data[0] == 0 else "utf-16-le")
+    else:
+        text = data.decode("utf-8-sig", errors="replace")
+    mark = max(",;\t", key=text.count)
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=mark))

@@ -12,33 +12,25 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pathlib
 import re
 
 from pipelines import schema
-from pipelines.databases import annotated
+from pipelines.databases import clips
 from pipelines.databases import tree as trees
+from pipelines.databases.database import ANY, Database
+from pipelines.databases.database import Erratum as KnownGap
+from pipelines.databases.rows import Row
 from pipelines.databases.smic_annotation import (
     ERRATA,
-    KNOWN,
     NO_ROW,
     TOKENS,
     Erratum,
     Name,
     find_sheet,
-    is_sheet,
     parse,
     read_sheet,
 )
-from pipelines.faces import frames
 
-HELP = """\
-Apply for SMIC at the Center for Machine Vision and Signal Analysis (CMVS), University of Oulu
-(https://www.oulu.fi/cmvs; a signed licence, academic use). Expected under the root, unpacked:
-SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image012345.bmp, or SMIC_all_cropped in the same layout,
-or SMIC-HS-E/s01/s1_ne_01/image012345.jpg with SMIC-HS-E_annotation.xlsx."""
-
-__all__ = ["HELP", "KNOWN", "read"]
 RELEASES = ("raw", "cropped", "long")  # preferred first: less to read, nothing registered
 
 # A folder of more frames than this is a long recording: no micro-expression of SMIC exceeds 58.
@@ -47,7 +39,7 @@ LONGEST = 100
 
 @dataclasses.dataclass(frozen=True)
 class _Found:
-    """A folder that holds a clip."""
+    """A folder that holds a clip, or a recording around it."""
 
     name: Name
     folder: str
@@ -56,45 +48,57 @@ class _Found:
     numbers: tuple[int, ...]
 
 
-def read(root, skipped: list | None = None) -> list[schema.Clip]:
-    """Reads a copy of SMIC-HS into clips, ordered by subject, class and index.
+class _Smic(Database):
+    name = "smic"
+    help = """\
+Apply for SMIC at the Center for Machine Vision and Signal Analysis (CMVS), University of Oulu
+(https://www.oulu.fi/cmvs; a signed licence, academic use). Expected under the root, unpacked:
+SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image012345.bmp, or SMIC_all_cropped in the same layout,
+or SMIC-HS-E/s01/s1_ne_01/image012345.jpg with SMIC-HS-E_annotation.xlsx."""
+    errata = tuple(
+        KnownGap(str(name), "offset", ANY, erratum.offset, erratum.reason)
+        for name, erratum in ERRATA.items()
+        if erratum.offset and not erratum.onset
+    )
 
-    Args:
-        root: the folder of the copy: a parent of a release, a release, or its HS folder.
-        skipped: receives a `Skipped` record per clip that cannot be used; None raises at the first.
-    Returns:
-        Clips of dataset "smic" whose frames run from onset to offset; `apex` is None.
-    Raises:
-        DataError: no such folder, nothing of SMIC-HS in it, or archives that are not unpacked.
-    """
-    root = pathlib.Path(root).expanduser()
-    report: list[schema.Skipped] = []
-    tree = _walk(root)
-    found, release = _choose(_open(tree, report), report)
-    if release == "long":
-        sheets = [path for path in tree.sheets if is_sheet(os.path.basename(path))]
-        clips = _cut_long(found, find_sheet(sheets, root), report)
-    else:
-        clips = [_clip(item, report) for item in found]
-    if skipped is None and report:
-        raise schema.DataError(f"{report[0].path}: {report[0].reason}")
-    if skipped is not None:
-        skipped += report
-    return sorted((clip for clip in clips if clip), key=lambda clip: clip.key)
+    def find_clips(self, root, skipped):
+        """See `Database`: the clips in order of subject, class and index; none has an apex."""
+        tree = self._walk(self.folder(root))
+        found = _open(tree, skipped)
+        release = next((r for r in RELEASES if any(item.release == r for item in found)), "raw")
+        chosen = _each_once([item for item in found if item.release == release], skipped)
+        sheet = find_sheet(tree) if release == "long" else None
+        if sheet:
+            pairs = _rows_of_recordings(chosen, sheet, skipped)
+        else:
+            pairs = [(_row(item), item) for item in chosen.values()]
+        made = []
+        for row, item in pairs:
+            try:
+                if row.fault:
+                    raise schema.DataError(row.fault)
+                word = parse(row.clip).emotion
+                made.append(clips.clip("smic", row, word, item.paths, item.numbers))
+            except schema.DataError as error:
+                place = row.place if row.fault else item.folder
+                skipped.append(_lost(parse(row.clip), place, str(error)))
+        return sorted(made, key=lambda clip: clip.key)
+
+    def _walk(self, root):
+        """What lies under `root`; other databases and other parts of SMIC are not entered."""
+        tree = trees.walk(root, "smic", lambda folder: parse(folder.names[-1]), _is_other_part)
+        if _is_other_part(root.resolve().name):
+            raise schema.DataError(
+                f"{root} is not SMIC-HS: only the HS part is read. {self.advice()}"
+            )
+        if not tree.folders:
+            found = "".join(f"; {line}" for line in tree.remarks()[:3])
+            raise schema.DataError(f"no clip of SMIC-HS under {root}{found}. {self.advice()}")
+        return tree
 
 
-def _walk(root: pathlib.Path):
-    """What lies under `root`, clips by `Name`; other databases and other parts are not entered."""
-    try:
-        tree = trees.walk(root, "smic", lambda names: parse(names[-1]), _is_other_part)
-    except schema.DataError as error:
-        raise schema.DataError(f"{error}. {_advice()}") from None
-    if _is_other_part(root.resolve().name):
-        raise schema.DataError(f"{root} is not SMIC-HS: only the HS part is read. {_advice()}")
-    if not tree.folders:
-        found = "".join(f"; {line}" for line in tree.remarks()[:3])
-        raise schema.DataError(f"no clip of SMIC-HS under {root}{found}. {_advice()}")
-    return tree
+def _lost(name: Name, path: str, reason: str) -> schema.Skipped:
+    return schema.Skipped(name.key, path, reason, name.emotion)
 
 
 def _is_other_part(name: str) -> bool:
@@ -103,24 +107,19 @@ def _is_other_part(name: str) -> bool:
     return bool({"vis", "nir", "non"} & set(words)) or words == ["nonmicro"]
 
 
-def _open(tree, report: list) -> list[_Found]:
+def _open(tree, skipped) -> list[_Found]:
     """The clips in the folders that can be used; the others are reported."""
     found = []
     places = [(name, place.path) for name, own in tree.folders.items() for place in own]
     for name, folder in places:
-        if name.token not in TOKENS:
-            reason = f"unknown class {name.token!r}: expected {', '.join(TOKENS)}"
-            report.append(schema.Skipped(name.key, folder, reason))
-            continue
         try:
-            paths, numbers = frames.list_frames(folder)
-        except (schema.DataError, OSError) as error:
-            report.append(schema.Skipped(name.key, folder, str(error)))
-            continue
-        if not paths:
-            report.append(schema.Skipped(name.key, folder, "no numbered image in the folder"))
-            continue
-        found.append(_Found(name, folder, _release(folder, paths[0]), paths, numbers))
+            if name.token not in TOKENS:
+                expected = ", ".join(TOKENS)
+                raise schema.DataError(f"unknown class {name.token!r}: expected {expected}")
+            paths, numbers = clips.list_frames(folder)
+            found.append(_Found(name, folder, _release(folder, paths[0]), paths, numbers))
+        except schema.DataError as error:
+            skipped.append(_lost(name, folder, str(error)))
     return found
 
 
@@ -132,89 +131,46 @@ def _release(folder: str, path: str) -> str:
     return "long" if re.match(r"s\d+$", parent) else "raw"
 
 
-def _choose(found: list[_Found], report: list) -> tuple[list[_Found], str]:
-    """The clips of the preferred release that is there, each once."""
-    release = next((r for r in RELEASES if any(item.release == r for item in found)), "raw")
+def _each_once(found: list[_Found], skipped) -> dict[Name, _Found]:
     chosen: dict[Name, _Found] = {}
     for item in found:
-        if item.release != release:
-            continue
-        if item.name in chosen:
-            reason = f"a second copy of the clip in {chosen[item.name].folder}: remove one"
-            report.append(schema.Skipped(item.name.key, item.folder, reason))
-        else:
-            chosen[item.name] = item
-    return list(chosen.values()), release
+        first = chosen.setdefault(item.name, item)
+        if first is not item:
+            reason = f"a second copy of the clip in {first.folder}: remove one"
+            skipped.append(_lost(item.name, item.folder, reason))
+    return chosen
 
 
-def _clip(found: _Found, report: list, onset=None, offset=None, name=None) -> schema.Clip | None:
-    """The clip of the frames numbered onset..offset, or of all; None, reported, if under two."""
-    name = name or found.name
-    first = found.numbers[0] if onset is None else onset
-    last = found.numbers[-1] if offset is None else offset
-    kept = [i for i, number in enumerate(found.numbers) if first <= number <= last]
-    if len(kept) < 2:
-        count = f"{len(kept)} frame" + "s" * (len(kept) != 1)
-        between = "" if onset is None else f" between onset {onset} and offset {offset}"
-        reason = f"{count}{between}: a clip needs two at least"
-        report.append(schema.Skipped(name.key, found.folder, reason))
-        return None
-    numbers = tuple(found.numbers[i] for i in kept)
-    return schema.Clip(
-        dataset="smic",
-        subject=f"s{name.subject:02d}",
-        clip=str(name),
-        frames=tuple(found.paths[i] for i in kept),
-        numbers=numbers,
-        onset=0,
-        apex=None,
-        offset=len(kept) - 1,
-        label=TOKENS[name.token],
-        emotion=schema.CLASSES[TOKENS[name.token]],
-        notes=_notes(name, found.release, first, last, numbers),
-    )
+def _row(item: _Found) -> Row:
+    """The row of a clip that its folder holds from onset to offset."""
+    if item.release == "long" and len(item.paths) > LONGEST:
+        raise schema.DataError(
+            f"{item.folder}: {len(item.paths)} frames, a long recording, and no "
+            "SMIC-HS-E_annotation.xlsx near it to tell onset and offset: put it there"
+        )
+    erratum = ERRATA.get(item.name, Erratum(""))
+    last = item.numbers[-1]
+    offset = max(last, erratum.offset or last) if item.release == "cropped" else last
+    notes = (erratum.reason,) if item.release == "long" and erratum.reason else ()
+    return item.name.row(Row(item.folder, "", "", (), offset=offset, notes=notes))
 
 
-def _notes(name, release, first, last, numbers):
-    """What is known to be amiss with the clip in this release, and the frames that it lacks."""
-    erratum = ERRATA.get(name, Erratum(""))
-    if release == "cropped" and erratum.offset:
-        last = max(last, erratum.offset)
-    known = (erratum.reason,) if release == "long" and erratum.reason else ()
-    return known + annotated.missing(first, last, numbers)
-
-
-def _cut_long(found: list[_Found], sheet: str | None, report: list) -> list:
-    """Cuts the micro-expressions out of the long recordings."""
-    if sheet is None:
-        for item in found:
-            if len(item.paths) > LONGEST:
-                raise schema.DataError(
-                    f"{item.folder}: {len(item.paths)} frames, a long recording, and no "
-                    "SMIC-HS-E_annotation.xlsx near it to tell onset and offset: put it there"
-                )
-        return [_clip(item, report) for item in found]
-    spans = read_sheet(sheet)
-    folders = {item.name: item for item in found}
-    clips = []
+def _rows_of_recordings(folders: dict[Name, _Found], sheet: str, skipped):
+    """The rows of the sheet of SMIC-HS-E, each with the recording that holds its clip."""
+    listed, file = read_sheet(sheet), os.path.basename(sheet)
     for name, item in folders.items():
-        if name not in spans:
-            reason = f"no row with an onset and an offset for it in {os.path.basename(sheet)}"
-            report.append(schema.Skipped(name.key, item.folder, reason))
-        else:
-            clips.append(_clip(item, report, *spans[name]))
-    for name, (onset, offset) in spans.items():
+        if name not in listed:
+            reason = f"no row with an onset and an offset for it in {file}"
+            skipped.append(_lost(name, item.folder, reason))
+    pairs = []
+    for name, row in listed.items():
         erratum = ERRATA.get(name, Erratum(""))
-        host = folders.get(erratum.inside) if erratum.inside else None
-        if name in folders or erratum.reason == NO_ROW or (erratum.inside and not host):
-            continue  # read above; or absent from this release, as is known
+        host = folders.get(name) or folders.get(erratum.inside or name)
         if host:
-            clips.append(_clip(host, report, onset, offset, name))
-        else:
-            reason = f"{os.path.basename(sheet)} has a row for it, but there is no folder"
-            report.append(schema.Skipped(name.key, sheet, reason))
-    return clips
+            pairs.append((row, host))
+        elif not erratum.inside and erratum.reason != NO_ROW:  # else this release lacks it
+            skipped.append(_lost(name, sheet, f"{file} has a row for it, but there is no folder"))
+    return pairs
 
 
-def _advice() -> str:
-    return " ".join(HELP.split()) + " Without it, try --dataset synthetic."
+DATABASE = _Smic()

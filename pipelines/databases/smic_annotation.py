@@ -7,8 +7,11 @@ import os
 import pathlib
 import re
 
-from pipelines.databases import annotated
+from pipelines import schema
+from pipelines.databases import rows
 from pipelines.databases import sheet as sheets
+from pipelines.databases import tree as trees
+from pipelines.databases.rows import Row
 
 # Token in a clip's name -> class.
 TOKENS = {"ne": 0, "po": 1, "sur": 2}
@@ -29,6 +32,15 @@ class Name:
     @property
     def key(self):
         return f"smic/s{self.subject:02d}/{self}"
+
+    @property
+    def emotion(self) -> str:
+        """The class; "" for an unknown token."""
+        return schema.CLASSES[TOKENS[self.token]] if self.token in TOKENS else ""
+
+    def row(self, row: Row) -> Row:
+        """A row with this name for its own."""
+        return dataclasses.replace(row, subject=f"s{self.subject:02d}", clip=str(self))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,14 +82,6 @@ ERRATA = {
     # one each of s03_sur_01, s03_sur_05 and s03_ne_16; whatever frames are there are taken.
 }
 
-# What they explain to a reader of a report: frames that a release lacks.
-KNOWN = tuple(
-    annotated.Erratum(str(name), "offset", annotated.ANY, erratum.offset, erratum.reason)
-    for name, erratum in ERRATA.items()
-    if erratum.offset and not erratum.onset
-)
-
-
 def parse(text: str) -> Name | None:
     """Reads "s1_ne_01", "S01_NE_1" or "s01_s1_ne_01.jpg": Name(1, "ne", 1); None if it is neither.
 
@@ -92,33 +96,34 @@ def is_sheet(name: str) -> bool:
     return bool(re.match(r"smic[-_]hs[-_]e[-_]annotation.*\.(xlsx|xls|csv)$", name, re.IGNORECASE))
 
 
-def find_sheet(sheets: list[str], root: pathlib.Path) -> str | None:
-    """The annotation sheet under the root or beside its parents; the 2019 edition if both are."""
-    parents = list(root.resolve().parents)[:3]
-    for folder in parents if not sheets else ():
-        sheets = [str(path) for path in sorted(folder.glob("*.*")) if is_sheet(path.name)]
-        if sheets:
-            break
-    return max(sheets, key=lambda path: ("2019" in os.path.basename(path), path), default=None)
+def find_sheet(tree: trees.Tree) -> str | None:
+    """The annotation sheet of a copy, or near its root; the 2019 edition if both are there."""
+    for paths in (tree.sheets, trees.sheets_above(tree.root)):
+        found = [path for path in paths if is_sheet(os.path.basename(path))]
+        if found:
+            return min(found, key=lambda p: ("2019" not in os.path.basename(p), -len(p), p))
+    return None
 
 
 _COLUMNS = {"clip": ("filename",), "onset": ("onsetf",), "offset": ("offsetf",)}
 
 
-def read_sheet(path) -> dict[Name, tuple[int, int]]:
-    """Reads onset and offset of each clip, errata applied: frame numbers of the recording.
+def read_sheet(path) -> dict[Name, Row]:
+    """The rows that have an onset and an offset, frame numbers of the recording; errata applied.
 
     Raises DataError if the file cannot be read or lacks a column.
     """
-    spans: dict[Name, tuple[int, int]] = {}
-    for row in sheets.read(path, _COLUMNS, tab="HS"):
-        name = parse(row["clip"])
-        onset, offset = sheets.number(row["onset"]), sheets.number(row["offset"])
-        if name is not None and onset is not None and offset is not None:
-            spans[name] = onset, offset
+    found: dict[Name, Row] = {}
+    for line in sheets.read(path, _COLUMNS, tab="HS"):
+        name = parse(line["clip"])
+        if name is not None:
+            found[name] = name.row(rows.row(line, "", ""))
+    found = {n: row for n, row in found.items() if row.fault or None not in (row.onset, row.offset)}
     for name, erratum in ERRATA.items():
-        if erratum.onset and erratum.offset:
-            spans.setdefault(name, (erratum.onset, erratum.offset))
-        elif erratum.offset and name in spans:
-            spans[name] = spans[name][0], erratum.offset
-    return spans
+        if erratum.onset:
+            found.setdefault(name, name.row(Row(str(path), "", "", ())))
+        if name in found:
+            row = found[name]
+            said = {"offset": erratum.offset or row.offset, "notes": (erratum.reason,)}
+            found[name] = dataclasses.replace(row, onset=row.onset or erratum.onset, **said)
+    return found

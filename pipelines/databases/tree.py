@@ -7,23 +7,45 @@ import dataclasses
 import os
 import pathlib
 import re
+import typing
 
 from pipelines import schema
+from pipelines.faces import frames
 
 ARCHIVES = (".zip", ".rar", ".7z", ".tar", ".gz", ".tgz")
 SHEETS = (".xlsx", ".xls", ".csv")
 DEPTH = 8  # folders below the root in which clips are looked for
 _SEEN_BY_KEY = 5  # how many names, from a folder upwards, tell which clip it holds
+# What archives and file systems leave behind, beside all that is hidden (".DS_Store", "._x.jpg").
+_DEBRIS = ("__macosx", "thumbs.db", "@eadir", "desktop.ini")
 
 Key = collections.abc.Hashable
+KeyOf = collections.abc.Callable[["Folder"], typing.Optional[Key]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
-    """A folder that holds a clip (or, where clips have no folder of their own, a recording)."""
+    """A folder of a copy.
+
+    Attributes:
+        path: of it.
+        names: of the folders that lead to it, from four levels up down to its own, whether below
+            the root or above.
+    """
 
     path: str
-    names: tuple[str, ...]  # of the folders from the root down to it
+    names: tuple[str, ...]
+
+    @property
+    def images(self) -> list[str]:
+        """Names of the images in it, sorted; read from disk at each call."""
+        names = (name for name in os.listdir(self.path) if not is_debris(name))
+        return sorted(name for name in names if name.lower().endswith(frames.SUFFIXES))
+
+
+def is_debris(name: str) -> bool:
+    """Whether a file or folder of that name is never data: hidden, a lock, or left behind."""
+    return name.startswith((".", "~")) or name.lower() in _DEBRIS
 
 
 @dataclasses.dataclass
@@ -87,7 +109,7 @@ def _casme(name):
     return "casme2" if rest.startswith(("2", "ii")) else "casme"
 
 
-def walk(root, dataset: str, key_of, leave=lambda name: False) -> Tree:
+def walk(root, dataset: str, key_of: KeyOf, leave=lambda name: False) -> Tree:
     """Looks for the clips of a database below `root`; links are followed, each folder read once.
 
     A folder whose path names another database belongs to that one: several copies may share a root.
@@ -95,8 +117,8 @@ def walk(root, dataset: str, key_of, leave=lambda name: False) -> Tree:
     Args:
         root: folder.
         dataset: name of the database looked for.
-        key_of: (names of a folder, from five levels up down to its own) -> the clip it holds, or
-            None. Clips are not looked into.
+        key_of: folder -> the clip it holds (or, where clips have no folder of their own, the
+            recording), or None. Clips are not looked into.
         leave: name of a folder -> whether to leave it out.
     Raises:
         DataError: no such folder.
@@ -105,39 +127,52 @@ def walk(root, dataset: str, key_of, leave=lambda name: False) -> Tree:
     if not root.is_dir():
         raise schema.DataError(f"no such folder: {root}")
     tree = Tree(root)
-    seen = set(map(str, root.resolve().parents))  # a link up there leads back down here
     above = tuple(root.resolve().parts)
-    for path, inside, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(path)
-        if real in seen:
-            tree.loops.append(path)
+    for path, inside, files in visit(root, tree.loops):
+        own = pathlib.Path(path).relative_to(root).parts
+        _note_files(tree, path, files, dataset, _owner(own))
+        if len(own) == DEPTH:
             inside.clear()
-            continue
-        seen.add(real)
-        names = above + pathlib.Path(path).relative_to(root).parts
-        _note_files(tree, path, files, dataset, _owner(names[len(above) :]))
-        depth = len(names) - len(above)
-        inside[:] = sorted(name for name in inside if depth < DEPTH and not name.startswith("."))
         for name in list(inside):
-            own = names[len(above) :] + (name,)
-            folder = Folder(os.path.join(path, name), above[-1:] + own)
-            if leave(name) or not _enter(tree, folder, above, own, dataset, key_of):
+            names = (*own, name)
+            folder = Folder(os.path.join(path, name), (above + names)[-_SEEN_BY_KEY:])
+            if leave(name) or not _enter(tree, folder, names, dataset, key_of):
                 inside.remove(name)
     if not tree.folders:  # perhaps the root is a clip itself
-        _enter(tree, Folder(str(root), above[-1:]), above, (), dataset, key_of)
+        _enter(tree, Folder(str(root), above[-_SEEN_BY_KEY:]), (), dataset, key_of)
     return tree
 
 
-def _enter(tree, folder, above, own, dataset, key_of) -> bool:
+def visit(root, again: list[str]) -> typing.Iterator[tuple[str, list[str], list[str]]]:
+    """Walks the folders below `root` as `os.walk`, names sorted and debris left out.
+
+    Links are followed, each folder is read once.
+
+    Args:
+        again: receives the links to folders that were read before, or lie above the root.
+    """
+    seen = set(map(str, pathlib.Path(root).resolve().parents))
+    for path, inside, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(path)
+        if real in seen:
+            again.append(path)
+            inside.clear()
+            continue
+        seen.add(real)
+        inside[:] = sorted(name for name in inside if not is_debris(name))
+        yield path, inside, sorted(name for name in files if not is_debris(name))
+
+
+def _enter(tree, folder, own, dataset, key_of) -> bool:
     """Notes a folder that holds a clip; says whether to look into it.
 
-    Of its names, those `above` the root do not say whose it is: the user has said so.
+    Only its `own` names, below the root, say whose it is: of the root the user has said so.
     """
     owner = _owner(own)
     if owner is not None and owner != dataset:
         tree.others.setdefault(owner, folder.path)
         return "casme" in owner and "casme" in dataset  # CASME2 may lie in a folder called CASME
-    key = key_of((above + own)[-_SEEN_BY_KEY:])
+    key = key_of(folder)
     if key is None:
         return True
     tree.folders.setdefault(key, []).append(folder)
@@ -150,9 +185,7 @@ def _owner(names) -> str | None:
 
 
 def _note_files(tree, path, files, dataset, owner):
-    for name in sorted(files):
-        if name.startswith((".", "~")):
-            continue
+    for name in files:
         lower = name.lower()
         if lower.endswith(SHEETS) and (identify(name) or owner) in (None, dataset):
             tree.sheets.append(os.path.join(path, name))
@@ -162,9 +195,8 @@ def _note_files(tree, path, files, dataset, owner):
 
 def packed(root: pathlib.Path) -> str:
     """A remark on the first archive below `root`, to end a message with; "" if there is none."""
-    for path, inside, files in os.walk(root):  # links are not followed
-        inside.sort()
-        for name in sorted(files):
+    for path, _, files in visit(root, []):
+        for name in files:
             if name.lower().endswith(ARCHIVES):
                 return f"; {os.path.join(path, name)}: an archive; unpack it first"
     return ""

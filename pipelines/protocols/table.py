@@ -13,9 +13,9 @@ from pipelines.schema import CLASSES
 
 RECALLED = ("casme", "mmew", "4dme")
 
-# Which databases the datasets of several hold; every other one holds itself.
+# Which databases a dataset of other names holds; every other one holds itself.
 COMPOSITE = ("smic", "casme2", "samm")
-CONTENTS = {"megc2019": COMPOSITE, "megc2019-flow": COMPOSITE, "smic-flow": ("smic",)}
+MEMBERS = {"megc2019": COMPOSITE, "megc2019-flow": COMPOSITE, "smic-flow": ("smic",)}
 
 # Flow images come with the class for a word, so the three classes' names are words everywhere.
 _CLASS = {name: label for label, name in enumerate(CLASSES)}
@@ -32,13 +32,14 @@ def _each(words: str) -> dict[str, int]:
     return {word: label for label, word in enumerate(words.split())}
 
 
-def _single(dataset, title, words, counts, subjects=None, **other) -> Protocol:
-    """A protocol of one database; its name is the database's and the number of classes."""
-    classes = CLASSES if set(words.values()) == {0, 1, 2} else tuple(words)
-    name = f"{dataset}-{len(classes)}"
-    splits, recalled = other.pop("splits", None), dataset in RECALLED
-    expected = {dataset: Expected(counts, subjects, splits, recalled)}
-    return Protocol(name, title, classes, {dataset: words}, expected, **other)
+def _alone(name, title, words, counts, subjects=None, classes=None, splits=None, **other):
+    """A protocol of one database, which its name begins with.
+
+    Its classes are the words, unless several stand for one: then they are named.
+    """
+    database = name.rpartition("-")[0]
+    expected = {database: Expected(counts, subjects, splits, database in RECALLED)}
+    return Protocol(name, title, classes or tuple(words), {database: words}, expected, **other)
 
 
 _SMIC = dict(_CLASS)
@@ -114,63 +115,45 @@ _ALL = (
         objective=True,
         left_out=_PRIVATE,
     ),
-    _single("smic", "SMIC-HS alone", _SMIC, (70, 51, 43), 16),
-    _single("casme2", "the composite's clips of CASME II alone", _CASME2, (88, 32, 25), 24,
-            left_out=_NOT_145),
-    _single("casme2", "CASME II, the usual five classes",
-            _each("disgust happiness others repression surprise"), (63, 32, 99, 27, 25), 26,
-            left_out=_NOT_2014),
-    _single("samm", "the composite's clips of SAMM alone", _SAMM, (92, 26, 15), 28),
-    _single("samm", "SAMM, the usual five classes",
-            _each("anger contempt happiness other surprise"), (57, 12, 26, 26, 15), 27),
-    _single("casme3", "CAS(ME)^3 part A, second edition of the labels", _CASME3,
-            (457, 55, 187), 88),
-    Protocol(
-        "casme3-4",
-        "CAS(ME)^3 part A, with the others",
-        (*CLASSES, "others"),
-        {"casme3": {**_CASME3, "others": 3}},
-        {"casme3": Expected((457, 55, 187, 161), 94)},
-    ),
-    _single("casme3", "CAS(ME)^3 part A, every emotion",
-            _each("disgust surprise others fear anger sad happy"),
-            (250, 187, 161, 86, 64, 57, 55), 94),
-    _single("mmew", "MMEW without the others", _three("anger disgust fear sadness", "happiness"),
-            (109, 36, 89)),
-    _single("mmew", "MMEW, its four frequent emotions",
-            _each("disgust happiness others surprise"), (72, 36, 66, 89)),
-    _single("mmew", "MMEW, every emotion",
-            _each("anger disgust fear happiness others sadness surprise"),
-            (8, 72, 16, 36, 66, 13, 89)),
-    _single("4dme", "4DME, clips of one emotion", _CLASS, (127, 34, 30), multi_label=_MIXED),
-    _single("4dme", "4DME, clips of one of its five emotions",
-            _each("Negative Positive Surprise Repression Others".lower()),
-            (127, 34, 30, 6, 31), multi_label=_MIXED),
-    _single("dfme", "DFME, its fixed splits",
-            _each("anger contempt disgust fear happiness sadness surprise"), None, 259,
-            splits={"train": (161, 100, 548, 265, 206, 278, 298), "testA": 474, "testB": 299},
-            evaluation=SPLITS),
-    _single("casme", "CASME without the tense",
-            _three("contempt disgust fear repression sadness", "happiness"), (91, 9, 20)),
-    _single("casme", "CASME, its four frequent emotions",
-            _each("disgust repression surprise tense"), (44, 38, 20, 69)),
-    _single("synthetic", "the synthetic database, whichever layout it has",
-            _three("anger contempt disgust fear repression sad sadness", "happiness happy"), None),
+    _alone("smic-3", "SMIC-HS alone", _SMIC, (70, 51, 43), 16),
+    _alone("casme2-3", "the composite's clips of CASME II alone", _CASME2, (88, 32, 25), 24, CLASSES,
+           left_out=_NOT_145),
+    _alone("casme2-5", "CASME II, the usual five classes",
+           _each("disgust happiness others repression surprise"), (63, 32, 99, 27, 25), 26,
+           left_out=_NOT_2014),
+    _alone("samm-3", "the composite's clips of SAMM alone", _SAMM, (92, 26, 15), 28, CLASSES),
+    _alone("samm-5", "SAMM, the usual five classes",
+           _each("anger contempt happiness other surprise"), (57, 12, 26, 26, 15), 27),
+    _alone("casme3-3", "CAS(ME)^3 part A, second edition of the labels", _CASME3,
+           (457, 55, 187), 88, CLASSES),
+    _alone("casme3-4", "CAS(ME)^3 part A, with the others", {**_CASME3, "others": 3},
+           (457, 55, 187, 161), 94, (*CLASSES, "others")),
+    _alone("casme3-7", "CAS(ME)^3 part A, every emotion",
+           _each("disgust surprise others fear anger sad happy"),
+           (250, 187, 161, 86, 64, 57, 55), 94),
+    _alone("mmew-3", "MMEW without the others", _three("anger disgust fear sadness", "happiness"),
+           (109, 36, 89), classes=CLASSES),
+    _alone("mmew-4", "MMEW, its four frequent emotions",
+           _each("disgust happiness others surprise"), (72, 36, 66, 89)),
+    _alone("mmew-7", "MMEW, every emotion",
+           _each("anger disgust fear happiness others sadness surprise"),
+           (8, 72, 16, 36, 66, 13, 89)),
+    _alone("4dme-3", "4DME, clips of one emotion", _CLASS, (127, 34, 30), multi_label=_MIXED),
+    _alone("4dme-5", "4DME, clips of one of its five emotions",
+           _each("negative positive surprise repression others"), (127, 34, 30, 6, 31),
+           multi_label=_MIXED),
+    _alone("dfme-7", "DFME, its fixed splits",
+           _each("anger contempt disgust fear happiness sadness surprise"), None, 259,
+           splits={"train": (161, 100, 548, 265, 206, 278, 298), "testA": 474, "testB": 299},
+           evaluation=SPLITS),
+    _alone("casme-4", "CASME, its four frequent emotions",
+           _each("disgust repression surprise tense"), (44, 38, 20, 69)),
+    _alone("casme-3", "CASME without the tense",
+           _three("contempt disgust fear repression sadness", "happiness"), (91, 9, 20),
+           classes=CLASSES),
+    _alone("synthetic-3", "the synthetic database, whichever layout it has",
+           _three("anger contempt disgust fear repression sad sadness", "happiness happy"), None,
+           classes=CLASSES),
 )  # fmt: skip
-PROTOCOLS = {protocol.name: protocol for protocol in _ALL}
-
-# The field's usual one of each dataset, as `--dataset` names it.
-DEFAULT = {
-    "synthetic": "synthetic-3",
-    "smic": "smic-3",
-    "smic-flow": "smic-3",
-    "casme2": "casme2-3",
-    "samm": "samm-3",
-    "casme3": "casme3-3",
-    "mmew": "mmew-3",
-    "4dme": "4dme-3",
-    "dfme": "dfme-7",
-    "casme": "casme-4",
-    "megc2019": "megc2019",
-    "megc2019-flow": "megc2019",
-}
+PROTOCOLS = {protocol.name: protocol for protocol in _ALL}  # the first that fits is the default
+ALONE = tuple(dict.fromkeys(name for protocol in _ALL for name in protocol.databases))

@@ -1,41 +1,40 @@
-"""python -m pipelines.synthetic: renders a synthetic micro-expression database."""
+"""python -m pipelines.synthetic: renders a synthetic micro-expression database, with its truth."""
 
 import dataclasses
 import sys
-from typing import Optional
 
 from pipelines import cli, schema
-from pipelines.synthetic.knobs import SynthesisConfig
+from pipelines.synthetic.options import SynthesisConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class Command(SynthesisConfig):
-    """The flags of the command."""
+class Command:
+    """Where to, and how"""
 
+    synthesis: SynthesisConfig = SynthesisConfig()
     out: str = cli.option("synthetic", "folder to make; replaced if it is a synthetic database")
-    workers: Optional[int] = cli.option(None, "processes (default: one per core)")
+    jobs: int = cli.option(0, "parallel processes; 0 for one per core", least=0)
+
+    def __post_init__(self):
+        cli.check(self)
 
 
-def main(argv=None):
+def main(argv=None) -> int:
     """Runs the command; returns its exit code."""
-    command = cli.parse(
-        Command,
-        argv,
-        "python -m pipelines.synthetic",
-        "Renders a synthetic micro-expression database, with its ground truth.",
+    renamed = {"workers": "jobs"}
+    command, debug = cli.parse(
+        Command, argv, "python -m pipelines.synthetic", __doc__, renamed=renamed
     )
+    return cli.run(_render, command, stopped="stopped: nothing was written", debug=debug)
+
+
+def _render(command):
     from pipelines.synthetic import write
 
-    values = dataclasses.asdict(command)
-    out, workers = values.pop("out"), values.pop("workers")
-    try:
-        write.generate(out, SynthesisConfig(**values), workers)
-    except schema.DataError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    clips = command.num_subjects * command.clips_per_class * len(schema.CLASSES)
-    print(f"{out}: {clips} clips of {command.num_subjects} subjects")
-    return 0
+    config = command.synthesis
+    write.generate(command.out, config, command.jobs)
+    clips = config.num_subjects * config.clips_per_class * len(schema.CLASSES)
+    print(f"{command.out}: {clips} clips of {config.num_subjects} subjects")
 
 
 if __name__ == "__main__":

@@ -1,120 +1,164 @@
-"""Where the real databases keep a frame: file names and annotation sheets, as distributed."""
+"""The layouts that a synthetic database can have: where a frame lies, and what the sheet says.
 
+A layout is text with fields in braces: of a `Row` its own, and `s` its subject's number, `parts`
+its clip's name at the underscores, `head` and `tail` that name before and after the last three.
+"""
+
+from __future__ import annotations
+
+import dataclasses
 import pathlib
-
-import pandas as pd
-
-SMIC_FOLDERS = ("negative", "positive", "surprise")
-SMIC_TOKENS = ("ne", "po", "sur")
-SMIC_LAYOUTS = ("raw", "cropped", "long")
-# The clips of SMIC-HS that SMIC-HS-E keeps inside another long clip, or not at all.
-SMIC_HELD = {
-    "s3_ne_03": "s3_ne_02",
-    "s4_ne_05": "s4_ne_04",
-    "s4_ne_06": "s4_ne_04",
-    "s9_sur_02": "s9_sur_01",
-}
-# Known gaps and errors of two releases, rendered as they are.
-SMIC_E_ABSENT = ("s1_ne_02", "s2_sur_05", "s3_ne_20")
-SMIC_E_SHORT = {"s3_ne_16": 1, "s3_po_08": 2, "s3_sur_01": 1, "s3_sur_05": 1}  # offset too low by
-SMIC_E_NEGATIVE = ("s18_sur_03",)  # its cell says so, its name does not
-SMIC_CROPPED_ABSENT = ("s18_sur_03",)
-SMIC_CROPPED_SHORT = SMIC_E_SHORT  # frames lacking at the end
-
-SMIC_E_SHEET = "SMIC-HS-E_annotation.xlsx"
-CASME2_SHEET = "CASME2-coding-20140508.xlsx"
+import re
+import typing
 
 
-def smic_clip(name):
-    """The database's unpadded spelling of a clip: "s01_ne_01" -> "s1_ne_01"."""
-    subject, rest = name.split("_", 1)
-    return f"s{int(subject[1:])}_{rest}"
+class Row(typing.NamedTuple):
+    """A clip: its names as the loader gives them, and what the sheet says of it."""
+
+    subject: str
+    clip: str
+    onset: int
+    apex: int | str
+    offset: int
+    units: str
+    emotion: str
 
 
-def smic_frame(layout, clip, label, number):
-    """Path of one frame of SMIC-HS below the database's root.
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """A database's layout.
 
-    Args:
-        layout: "raw", "cropped" or "long".
-        clip: "s01_ne_01".
-        label: 0, 1 or 2.
-        number: of the frame in the recording.
+    Attributes:
+        frame: path of a frame below the root; field `number` is the frame's.
+        names: of subject and clip; fields: subject `s`, `label` from 1, `i` within it, `n` within
+            the subject, all from 1; `first` frame number; `token` and `letter` of the label.
+        words: emotions of the labels 0, 1, 2, as in the sheet.
+        sheet: its path below the root; "" for a database without.
+        columns: header -> cell; None for a blank column.
+        tab: name of the sheet.
+        eye_distance: of a rendered face, as a share of the frame's width.
     """
-    name = smic_clip(clip)
-    subject = int(name[1:].split("_")[0])
-    if layout == "long":
-        folder = pathlib.PurePath("HS_long", "SMIC-HS-E", f"s{subject:02d}")
-        return folder / SMIC_HELD.get(name, name) / f"image{number:06d}.jpg"
-    prefix = "reg_image" if layout == "cropped" else "image"
-    folder = pathlib.PurePath(
-        f"SMIC_all_{layout}", "HS", f"s{subject}", "micro", SMIC_FOLDERS[label], name
+
+    frame: str
+    names: tuple[str, str]
+    words: tuple[tuple[str, ...], ...]
+    sheet: str = ""
+    columns: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    tab: str = "Sheet1"
+    eye_distance: float = 130 / 640
+
+    def path(self, row, number: int) -> pathlib.PurePath:
+        """Where a frame of a clip lies below the root."""
+        return pathlib.PurePath(_filled(self.frame, row, number=number))
+
+    def name(self, s: int, label: int, i: int, n: int, first: int) -> tuple[str, str]:
+        """Names of a subject and of a clip, as `names` has them."""
+        token, letter = ("ne", "po", "sur")[label], "abc"[label]
+        fields = {"s": s, "label": label + 1, "i": i, "n": n, "first": first}
+        subject, clip = (t.format(token=token, letter=letter, **fields) for t in self.names)
+        return subject, clip
+
+    def cells(self, row) -> list:
+        """The cells of a clip in the sheet, numbers as such."""
+        texts = [None if cell is None else _filled(cell, row) for cell in self.columns.values()]
+        return [int(t) if re.fullmatch(r"0|[1-9]\d*", t or "") else t for t in texts]
+
+
+def _filled(text, row, **more):
+    *head, a, b, c = ["", "", *row.clip.split("_")]
+    return text.format(
+        **row._asdict(),
+        **more,
+        s=int(re.findall(r"\d+", row.subject)[0]),
+        parts=row.clip.split("_"),
+        rest=row.clip.partition("_")[2],
+        head="_".join(filter(None, head)),
+        tail=f"{a}_{b}_{c}",
     )
-    return folder / f"{prefix}{number:06d}.bmp"
 
 
-def smic_missing(layout, clip):
-    """How many frames at a clip's end this release lacks: 0 as a rule, None if the whole clip."""
-    name = smic_clip(clip)
-    absent = {"cropped": SMIC_CROPPED_ABSENT, "long": SMIC_E_ABSENT}.get(layout, ())
-    short = SMIC_CROPPED_SHORT if layout == "cropped" else {}
-    return None if name in absent else short.get(name, 0)
+_SEVEN = ("disgust", "anger"), ("happiness",), ("surprise",)
+_CASME = ("disgust", "repression"), ("happiness",), ("surprise",)
+_THREE = ("negative",), ("positive",), ("surprise",)
+_NAMES = {"Subject": "{subject}", "Filename": "{clip}"}
+_FRAMES = {"OnsetFrame": "{onset}", "ApexFrame": "{apex}", "OffsetFrame": "{offset}"}
+_WORDS = {"Action Units": "{units}", "Estimated Emotion": "{emotion}"}
+
+LAYOUTS = {
+    "smic": Layout(
+        "SMIC_all_raw/HS/s{s}/micro/{emotion}/s{s}_{rest}/image{number:06d}.bmp",
+        ("s{s:02d}", "s{s:02d}_{token}_{i:02d}"),
+        _THREE,
+        eye_distance=94 / 640,
+    ),
+    "casme2": Layout(
+        "CASME2_RAW_selected/{subject}/{clip}/img{number}.jpg",
+        ("sub{s:02d}", "EP{label:02d}_{i:02d}"),
+        _CASME,
+        "CASME2-coding-20140508.xlsx",
+        {"Subject": "{s:02d}", "Filename": "{clip}", "Unnamed: 2": None, **_FRAMES,
+         "Unnamed: 6": None, **_WORDS},
+    ),
+    "samm": Layout(
+        "SAMM/{subject}/{clip}/{subject}_{number:05d}.jpg",
+        ("{s:03d}", "{s:03d}_{label}_{i}"),
+        (("anger", "contempt"), ("happiness",), ("surprise",)),
+        "SAMM_Micro_FACS_Codes_v2.xlsx",
+        {**_NAMES, "Onset Frame": "{onset}", "Apex Frame": "{apex}", "Offset Frame": "{offset}",
+         **_WORDS},
+        "MICRO ONLY",
+    ),
+    "casme3": Layout(
+        "Part_A_ME_clip/frame/{clip}/{number}.jpg",
+        ("spNO.{s}", "spNO.{s}_{letter}_{first}"),
+        (("disgust", "sad"), ("happy",), ("surprise",)),
+        "cas(me)3_part_A_ME_label_JpgIndex_v2.xlsx",
+        {"Subject": "{subject}", "Filename": "{parts[1]}", "Onset": "{onset}", "Apex": "{apex}",
+         "Offset": "{offset}", "AU": "{units}", "emotion": "{emotion}"},
+        "label",
+    ),
+    "mmew": Layout(
+        "MMEW_Final/Micro_Expression/{emotion}/{clip}/{number}.jpg",
+        ("S{s:02d}", "S{s:02d}-{label:02d}-{i:03d}"),
+        _SEVEN,
+        "MMEW_Final/MMEW_Micro_Exp.xlsx",
+        {**_NAMES, **_FRAMES, **_WORDS, "remarks": None},
+    ),
+    "4dme": Layout(
+        "gray_micro/{head}/{tail}/{number}.jpg",
+        ("S{s:02d}", "S{s:02d}_{label:03d}_01_{i}"),
+        _THREE,
+        "4DME_Labelling_Micro_release v1.xlsx",
+        {"sub_ID": "{head}", "fold_name": "{tail}", "Emotion": "{emotion}", "Onset": "{onset}",
+         "Apex": "{apex}", "Offset": "{offset}", "AUs": "{units}"},
+    ),
+    "dfme": Layout(
+        "DFME/train/{clip}/{number:05d}.png",
+        ("sub{s:04d}", "sub{s:04d}_{n:02d}"),
+        _SEVEN,
+        "DFME/training_full_with_AU.xlsx",
+        {"Subject": "{s}", "Filename": "{clip}", **_FRAMES, "Emotion": "{emotion}",
+         "AU": "{units}"},
+    ),
+    "casme": Layout(
+        "CASME/CASME_raw_selected/{subject}/{clip}/{clip}-{number:03d}.jpg",
+        ("sub{s:02d}", "EP{label:02d}_{i}"),
+        _CASME,
+        "CASME/casme.xlsx",
+        {"Subject": "{s}", "Filename": "{clip}", "OnsetF": "{onset}", "ApexF1": "{apex}",
+         "OffsetF": "{offset}", "AUs": "{units}", "Emotion": "{emotion}"},
+    ),
+}  # fmt: skip
 
 
-def smic_e_annotation(clips):
-    """The sheet `HS` of SMIC-HS-E, a row per long clip.
+def write_sheet(path, tab: str, headers, rows) -> None:
+    """Writes an .xlsx; a header that begins with "Unnamed" is left blank, as the databases' are."""
+    import openpyxl
 
-    Args:
-        clips: (clip name, label, first frame number, last frame number) each.
-    """
-    rows: dict[str, dict] = {}
-    for name, label, onset, offset in sorted(clips, key=lambda c: smic_clip(c[0]) in SMIC_HELD):
-        name = smic_clip(name)
-        long_clip = SMIC_HELD.get(name, name)
-        offset -= SMIC_E_SHORT.get(name, 0)
-        row = rows.setdefault(long_clip, {"Subject": int(name[1:].split("_")[0])})
-        row.setdefault("Filename", long_clip)
-        held = "" if "OnsetF" not in row else "2" if "Onset2F" not in row else "3"
-        row |= {f"Onset{held}F": onset, f"Offset{held}F": offset}
-        row["FirstF"] = min(onset, row.get("FirstF", onset))
-        row["LastF"] = max(offset, row.get("LastF", offset))
-        row[f"TotalMF{held or 1}"] = offset - onset + 1
-        row["Emotion"] = SMIC_FOLDERS[0 if name in SMIC_E_NEGATIVE else label]
-    columns = ["Subject", "Filename", "OnsetF", "OffsetF", "Onset2F", "Offset2F", "Onset3F"]
-    columns += ["Offset3F", "FirstF", "LastF", "TotalMF1", "TotalMF2", "TotalMF3", "TotalVL"]
-    columns += ["Emotion"]
-    table = pd.DataFrame(list(rows.values())).reindex(columns=columns)
-    return table.assign(TotalVL=table.LastF - table.FirstF + 1)
-
-
-def casme2_frame(subject, clip, number):
-    """Path of one frame of CASME2_RAW_selected below the database's root."""
-    return pathlib.PurePath("CASME2_RAW_selected", subject, clip, f"img{number}.jpg")
-
-
-def casme2_annotation(clips):
-    """CASME II's coding sheet, its two blank columns included.
-
-    Args:
-        clips: ("sub01", clip, onset, apex, offset, action units, emotion) each.
-    """
-    names = ["Subject", "Filename", "OnsetFrame", "ApexFrame", "OffsetFrame"]
-    table = pd.DataFrame(clips, columns=[*names, "Action Units", "Estimated Emotion"])
-    table["Subject"] = table["Subject"].str.slice(3)
-    table.insert(2, "Unnamed: 2", None)
-    table.insert(6, "Unnamed: 6", None)
-    return table
-
-
-def write_sheet(table, path, sheet):
-    """Writes `table` to an .xlsx whose blank columns have blank headers, as the databases' have.
-
-    Lines of text in `table.attrs["above"]` go above the header, one to a row.
-    """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    headers = ["" if str(name).startswith("Unnamed") else name for name in table.columns]
-    above = table.attrs.get("above", [])
-    with pd.ExcelWriter(path) as writer:
-        table.to_excel(writer, sheet_name=sheet, index=False, header=headers, startrow=len(above))
-        for line, text in enumerate(above, start=1):
-            writer.sheets[sheet].cell(line, 1, text)
+    book = openpyxl.Workbook()
+    book.active.title = tab
+    for row in ([None if str(h).startswith("Unnamed") else h for h in headers], *rows):
+        book.active.append(row)
+    book.save(path)

@@ -10,40 +10,40 @@ import hypothesis
 import hypothesis.strategies as st
 import pandas as pd
 import pytest
+from rendered import layouts
 
 from pipelines import databases, schema
 from pipelines.databases import annotated
-from pipelines.synthetic import copies
 
 ROWS = {
     "casme2": [
-        copies.Row("sub01", "EP02_01f", 98, 100, 101, "L4+7", "disgust"),
-        copies.Row("sub02", "EP02_01f", 9, 10, 12, "12", "happiness"),
+        layouts.Row("sub01", "EP02_01f", 98, 100, 101, "L4+7", "disgust"),
+        layouts.Row("sub02", "EP02_01f", 9, 10, 12, "12", "happiness"),
     ],
     "samm": [
-        copies.Row("006", "006_1_2", 9998, 9999, 10001, "12+15", "anger", "I"),
-        copies.Row("035", "035_7_3", 98, 99, 100, "2", "other", "VII"),
+        layouts.Row("006", "006_1_2", 9998, 9999, 10001, "12+15", "anger", "I"),
+        layouts.Row("035", "035_7_3", 98, 99, 100, "2", "other", "VII"),
     ],
     "casme3": [
-        copies.Row("spNO.1", "spNO.1_b_98", 98, 99, 101, "4", "disgust", "III"),
-        copies.Row("spNO.1", "spNO.1_b_205", 205, 206, 207, "12", "happy", "VI"),
+        layouts.Row("spNO.1", "spNO.1_b_98", 98, 99, 101, "4", "disgust", "III"),
+        layouts.Row("spNO.1", "spNO.1_b_205", 205, 206, 207, "12", "happy", "VI"),
     ],
     "mmew": [
-        copies.Row("S03", "S03-01-002", 8, 9, 11, "12", "happiness"),
-        copies.Row("S11", "S11-05-010", 1, 2, 3, "4+7", "disgust"),
+        layouts.Row("S03", "S03-01-002", 8, 9, 11, "12", "happiness"),
+        layouts.Row("S11", "S11-05-010", 1, 2, 3, "4+7", "disgust"),
     ],
     "4dme": [
-        copies.Row("S13", "S13_1st_001_01_1", 2480, 2490, 2491, "4", "negative"),
-        copies.Row("S30", "S30_002_01_1", 99, 100, 101, "12", "negative+surprise"),
+        layouts.Row("S13", "S13_1st_001_01_1", 2480, 2490, 2491, "4", "negative"),
+        layouts.Row("S30", "S30_002_01_1", 99, 100, 101, "12", "negative+surprise"),
     ],
     "dfme": [
-        copies.Row("sub0003", "sub0003_01", 0, 1, 2, "4", "disgust", split="train"),
-        copies.Row("sub0003", "sub0003_02", 0, 1, 3, "12", "happiness", split="train"),
-        copies.Row("sub0200", "sub0200_12", 0, 2, 3, "12", "happiness", split="testA"),
+        layouts.Row("sub0003", "sub0003_01", 0, 1, 2, "4", "disgust", split="train"),
+        layouts.Row("sub0003", "sub0003_02", 0, 1, 3, "12", "happiness", split="train"),
+        layouts.Row("sub0200", "sub0200_12", 0, 2, 3, "12", "happiness", split="testA"),
     ],
     "casme": [
-        copies.Row("sub01", "EP01_5", 98, 99, 101, "4", "tense"),
-        copies.Row("sub11", "EP03_2", 69, 70, 72, "14", "repression"),
+        layouts.Row("sub01", "EP01_5", 98, 99, 101, "4", "tense"),
+        layouts.Row("sub11", "EP03_2", 69, 70, 72, "14", "repression"),
     ],
 }
 
@@ -126,7 +126,7 @@ def write_sheet(path, table, how):
 
 
 def rewrite_sheets(root, database, rows, how):
-    for table in copies.COPIES[database].tables(rows):
+    for table in layouts.tables(database, rows):
         (root / table.path).unlink()
         write_sheet(root / table.path, respell_table(table.rows, how), how)
 
@@ -172,7 +172,7 @@ def test_paths_of_a_sheet_never_leave_the_root(tmp_path, database, name):
     (secret / "img1.jpg").write_bytes(b"")
     root = tmp_path / "root"
     disk.write_copy(root, database, rows)
-    table = copies.COPIES[database].tables(rows)[0]
+    table = layouts.tables(database, rows)[0]
     column = "fold_name" if "fold_name" in table.rows else "Filename"
     changed = table.rows.copy()
     changed.loc[0, column] = name
@@ -189,7 +189,7 @@ def test_paths_of_a_sheet_never_leave_the_root(tmp_path, database, name):
 def test_a_lost_folder_is_reported_with_its_row(tmp_path, database):
     rows = ROWS[database]
     disk.write_copy(tmp_path, database, rows)
-    shutil.rmtree((tmp_path / copies.COPIES[database].frame(rows[0], rows[0].onset)).parent)
+    shutil.rmtree((tmp_path / layouts.frame(database, rows[0], rows[0].onset)).parent)
     skipped = []
     assert len(databases.load(database).read(tmp_path, skipped)) == len(rows) - 1
     (said,) = skipped
@@ -224,7 +224,7 @@ def test_row_errata_mend_only_rows_that_cannot_be_used(tmp_path):
 
 
 def test_long_clips_and_an_apex_on_the_onset_are_noted(tmp_path):
-    row = copies.Row("spNO.3", "spNO.3_a_10", 10, 10, 140, "4", "disgust")
+    row = layouts.Row("spNO.3", "spNO.3_a_10", 10, 10, 140, "4", "disgust")
     disk.write_copy(tmp_path, "casme3", [row])
     (clip,) = databases.load("casme3").read(tmp_path)
     assert clip.apex is None and len(clip.frames) == 131

@@ -45,7 +45,7 @@ def copy(tmp_path):
 
 
 def test_every_clip_is_read_with_the_label_of_the_protocol(copy):
-    clips = {f"{c.subject}/{c.clip}": c for c in casme2.read(copy)}
+    clips = {f"{c.subject}/{c.clip}": c for c in casme2.DATABASE.read(copy)}
     assert set(clips) == {f"{row[0]}/{row[1]}" for row in ROWS}
     assert {key: clip.label for key, clip in clips.items()} == {
         "sub01/EP02_01f": 0,
@@ -67,13 +67,13 @@ def test_every_clip_is_read_with_the_label_of_the_protocol(copy):
 
 
 def test_errata_mend_the_apex_and_say_so(copy):
-    clips = {c.clip: c for c in casme2.read(copy)}
+    clips = {c.clip: c for c in casme2.DATABASE.read(copy)}
     assert clips["EP12_01f"].apex is None and clips["EP09_05f"].apex is None
     assert "is the onset" in clips["EP09_05f"].notes[0]
     table = pd.read_excel(copy / layouts.CASME2_SHEET, dtype=str)
     table["ApexFrame"] = table["ApexFrame"].str.replace("/", "300")  # edited copies guess
     table.to_excel(copy / layouts.CASME2_SHEET, index=False)
-    clip = {c.clip: c for c in casme2.read(copy)}["EP12_01f"]
+    clip = {c.clip: c for c in casme2.DATABASE.read(copy)}["EP12_01f"]
     assert clip.apex is None and "apex 300 -> None" in clip.notes[0]
 
 
@@ -88,7 +88,7 @@ def test_errata_mend_the_apex_and_say_so(copy):
 def test_trees_of_the_distribution(tmp_path, tree, prefix, extra):
     build(tmp_path, tree=tree, prefix=prefix, extra=extra)
     write_sheet(tmp_path)
-    clips = casme2.read(tmp_path)
+    clips = casme2.DATABASE.read(tmp_path)
     assert len(clips) == 7
     assert clips[0].numbers == tuple(range(96, 103))
     assert tree in clips[0].frames[0]
@@ -97,7 +97,7 @@ def test_trees_of_the_distribution(tmp_path, tree, prefix, extra):
 def test_selected_frames_are_preferred(copy):
     build(copy, tree="Cropped", prefix="reg_img")
     build(copy, tree="CASME2-RAW", extra=2)
-    assert all("RAW_selected" in path for clip in casme2.read(copy) for path in clip.frames)
+    assert all("RAW_selected" in path for clip in casme2.DATABASE.read(copy) for path in clip.frames)
 
 
 def edited(rows):
@@ -122,7 +122,7 @@ def annotation_columns():
 def test_edited_sheets_give_the_same_rows(tmp_path):
     build(tmp_path)
     path = write_sheet(tmp_path)
-    original = casme2.read(tmp_path)
+    original = casme2.DATABASE.read(tmp_path)
     path.unlink()
     table = edited(ROWS)
     table["Filename"] += " "
@@ -130,7 +130,7 @@ def test_edited_sheets_give_the_same_rows(tmp_path):
     table.to_csv(tmp_path / "coding.csv", index=False)
     table.to_excel(tmp_path / "coding.xlsx", index=False, startrow=3)  # lines above the header
     for name in ("coding.csv", "coding.xlsx"):
-        assert casme2.read(tmp_path) == original
+        assert casme2.DATABASE.read(tmp_path) == original
         (tmp_path / name).unlink()
 
 
@@ -142,7 +142,7 @@ def test_official_lists_follow_the_sheet_of_2014(tmp_path):
     ]
     build(tmp_path, rows)
     write_sheet(tmp_path, rows, "CASME2-coding-20190701.xlsx")
-    clips = casme2.read(tmp_path)
+    clips = casme2.DATABASE.read(tmp_path)
     assert len(clips) == 3
     for name in ("casme2-3", "casme2-5"):
         taken = protocols.apply(clips, protocols.choose("casme2", name))
@@ -150,31 +150,31 @@ def test_official_lists_follow_the_sheet_of_2014(tmp_path):
     (tmp_path / "sheets").mkdir()
     write_sheet(tmp_path, rows[:1], "sheets/CASME2-coding-20140508.xlsx")
     skipped = []
-    assert [c.clip for c in casme2.read(tmp_path, skipped)] == ["EP07_01"]  # that of 2014 wins
+    assert [c.clip for c in casme2.DATABASE.read(tmp_path, skipped)] == ["EP07_01"]  # that of 2014 wins
     assert [s.key for s in skipped] == ["casme2/sub24/EP01_08"]  # EP02_07 is known to have no row
 
 
 def test_objective_classes_come_from_whichever_sheet_has_them(copy):
-    assert {clip.objective for clip in casme2.read(copy)} == {""}
+    assert {clip.objective for clip in casme2.DATABASE.read(copy)} == {""}
     classes = pd.DataFrame(
         {"Subject": [1, 1], "Filename": ["EP02_01f", "EP03_02"], "Objective Class": ["III", 2]}
     )
     classes.to_excel(copy / "CASME2-ObjectiveClasses.xlsx", index=False)
-    clips = {f"{c.subject}/{c.clip}": c.objective for c in casme2.read(copy)}
+    clips = {f"{c.subject}/{c.clip}": c.objective for c in casme2.DATABASE.read(copy)}
     assert clips["sub01/EP02_01f"] == "III" and clips["sub01/EP03_02"] == "II"
     assert clips["sub02/EP02_01f"] == ""  # another subject's clip of the same name
     table = pd.read_excel(copy / layouts.CASME2_SHEET, dtype={"Subject": str})
     table["Objective Classes"] = "V"
     table.to_excel(copy / "CASME2-coding-20190701.xlsx", index=False)
     (copy / "CASME2-ObjectiveClasses.xlsx").unlink()
-    assert {clip.objective for clip in casme2.read(copy)} == {"V"}
+    assert {clip.objective for clip in casme2.DATABASE.read(copy)} == {"V"}
 
 
 def test_missing_ends_are_clamped(copy):
     folder = copy / "CASME2_RAW_selected/sub01/EP02_01f"
     for number in (96, 99, 102):
         (folder / f"img{number}.jpg").unlink()
-    clip = casme2.read(copy)[0]
+    clip = casme2.DATABASE.read(copy)[0]
     assert clip.numbers == (97, 98, 100, 101)
     assert clip.numbers[clip.apex] in (98, 100)  # the nearest to 99
     assert clip.offset == 3
@@ -198,33 +198,33 @@ def test_missing_ends_are_clamped(copy):
 def test_bad_rows_are_skipped_and_named(copy, row, reason):
     sheet = write_sheet(copy, [row, *ROWS[1:]])
     skipped = []
-    clips = casme2.read(copy, skipped)
+    clips = casme2.DATABASE.read(copy, skipped)
     assert len(clips) == 6
     said = {s.key: s for s in skipped}[f"casme2/{row[0]}/{row[1]}"]
     assert reason in said.reason and str(sheet) in said.path
     with pytest.raises(schema.DataError, match=f"{row[1]}: .*{reason}"):
-        casme2.read(copy)
+        casme2.DATABASE.read(copy)
 
 
 def test_folder_without_a_row_is_named(copy):
     write_sheet(copy, ROWS[1:])
     skipped = []
-    assert len(casme2.read(copy, skipped)) == 6
+    assert len(casme2.DATABASE.read(copy, skipped)) == 6
     assert skipped[0].key == "casme2/sub01/EP02_01f" and "no row" in skipped[0].reason
 
 
 def test_misuse_names_the_layout(tmp_path):
     with pytest.raises(schema.DataError, match="no such folder.*CASME2_RAW_selected"):
-        casme2.read(tmp_path / "absent")
+        casme2.DATABASE.read(tmp_path / "absent")
     with pytest.raises(schema.DataError, match="no folder like sub01.*--dataset synthetic"):
-        casme2.read(tmp_path)
+        casme2.DATABASE.read(tmp_path)
     build(tmp_path)
     with pytest.raises(schema.DataError, match="no annotation sheet .CASME2-coding-20140508.xlsx"):
-        casme2.read(tmp_path)
+        casme2.DATABASE.read(tmp_path)
 
 
 def test_empty_folder_of_a_clip_is_named(copy):
     for path in (copy / "CASME2_RAW_selected/sub01/EP02_01f").iterdir():
         path.unlink()
     with pytest.raises(schema.DataError, match="EP02_01f holds no numbered image: copy it again"):
-        casme2.read(copy)
+        casme2.DATABASE.read(copy)

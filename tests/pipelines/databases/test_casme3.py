@@ -4,11 +4,11 @@ import shutil
 
 import disk
 import pytest
+from rendered import layouts, whole
 
 from pipelines.databases import casme3
-from pipelines.synthetic import census, copies
 
-ERRATA = [row for row in census.rows("casme3") if row.frames]
+ERRATA = [row for row in whole.rows("casme3") if row.frames]
 EXPECTED = {  # clip: (first frame, apex, last frame)
     "spNO.216_d_3647": (2647, 2652, 2660),
     "spNO.216_e_0": (1, 17, 25),
@@ -24,13 +24,13 @@ def test_errata_in_both_layouts(tmp_path, recordings):
     disk.write_copy(tmp_path, "casme3", ERRATA)
     if recordings:
         for row in ERRATA:
-            old = tmp_path / copies.COPIES["casme3"].frame(row, row.numbers[0]).parent
+            old = tmp_path / layouts.frame("casme3", row, row.numbers[0]).parent
             letter = row.clip.split("_")[1]
             new = tmp_path / "part_A/data" / row.subject.upper() / letter / "color"
             shutil.copytree(old, new, dirs_exist_ok=True)
             shutil.copytree(old, new.with_name("depth"), dirs_exist_ok=True)
         shutil.rmtree(tmp_path / "Part_A_ME_clip")
-    clips = {clip.clip: clip for clip in casme3.read(tmp_path)}
+    clips = {clip.clip: clip for clip in casme3.DATABASE.read(tmp_path)}
     found = {
         name: (clip.numbers[0], clip.numbers[clip.apex], clip.numbers[-1])
         for name, clip in clips.items()
@@ -45,26 +45,26 @@ def test_a_folder_may_be_named_by_the_mended_onset(tmp_path):
     row = ERRATA[0]._replace(clip="spNO.216_d_2647", onset=2647)
     disk.write_frames(tmp_path, "casme3", [row])
     disk.write_sheets(tmp_path, "casme3", ERRATA[:1])
-    assert casme3.read(tmp_path)[0].numbers == (2647, 2652, 2660)
+    assert casme3.DATABASE.read(tmp_path)[0].numbers == (2647, 2652, 2660)
 
 
 def test_clips_are_preferred_to_recordings_and_depth_is_not_read(tmp_path):
-    row = copies.Row("spNO.1", "spNO.1_b_166", 166, 167, 169, "4", "disgust")
+    row = layouts.Row("spNO.1", "spNO.1_b_166", 166, 167, 169, "4", "disgust")
     disk.write_copy(tmp_path, "casme3", [row])
     clip = tmp_path / "Part_A_ME_clip/frame/spNO.1_b_166"
     shutil.copytree(clip, tmp_path / "Part_A_ME_clip/depth/spNO.1_b_166")
     shutil.copytree(clip, tmp_path / "part_A/data/spNO.1/b/color")
-    assert "Part_A_ME_clip/frame" in casme3.read(tmp_path)[0].frames[0]
+    assert "Part_A_ME_clip/frame" in casme3.DATABASE.read(tmp_path)[0].frames[0]
 
 
 def test_the_second_edition_is_preferred_and_other_parts_are_not_read(tmp_path):
-    row = copies.Row("spNO.1", "spNO.1_b_166", 166, 167, 169, "4", "disgust")
+    row = layouts.Row("spNO.1", "spNO.1_b_166", 166, 167, 169, "4", "disgust")
     disk.write_copy(tmp_path, "casme3", [row])
     (sheet,) = disk.write_sheets(tmp_path, "casme3", [row])
     for name in ("cas(me)3_part_A_MaE_label_JpgIndex_v2.xlsx", "CAS(ME)3_part_C_ME.xlsx"):
         (tmp_path / name).write_bytes(b"never opened")
     (first,) = disk.write_sheets(tmp_path / "old", "casme3", [row._replace(emotion="fear")])
     first.rename(tmp_path / "cas(me)3_part_A_ME_label_JpgIndex_v1.xlsx")
-    assert casme3.read(tmp_path)[0].emotion == "disgust"
+    assert casme3.DATABASE.read(tmp_path)[0].emotion == "disgust"
     sheet.unlink()
-    assert casme3.read(tmp_path)[0].emotion == "fear"
+    assert casme3.DATABASE.read(tmp_path)[0].emotion == "fear"

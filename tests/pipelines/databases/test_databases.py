@@ -4,9 +4,9 @@ import collections
 
 import disk
 import pytest
+from rendered import whole
 
 from pipelines import databases, protocols, schema
-from pipelines.synthetic import census
 
 # Every protocol of one database: clips of each class, subjects; None where no source tells.
 COUNTS = {
@@ -89,7 +89,7 @@ def test_what_was_amiss_is_noted_and_nothing_else(whole):
 
 
 def test_dfme_has_its_fixed_parts(tmp_path):
-    disk.write_copy(tmp_path, "dfme", [r for r in census.rows("dfme") if r.split != "testB"])
+    disk.write_copy(tmp_path, "dfme", [r for r in whole.rows("dfme") if r.split != "testB"])
     clips = databases.load("dfme").read(tmp_path)
     protocol = protocols.default("dfme")
     assert collections.Counter(protocols.groups(clips, protocol)) == {"train": 1856, "testA": 474}

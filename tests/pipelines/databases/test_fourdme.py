@@ -2,21 +2,21 @@
 
 import disk
 import pytest
+from rendered import layouts, whole
 
 from pipelines import protocols
 from pipelines.databases import fourdme
-from pipelines.synthetic import census, copies
 
 ROWS = [
-    copies.Row("S13", "S13_1st_001_01_1", 2480, 2485, 2490, "AU4(k)+L7", "negative"),
-    copies.Row("S13", "S13_2nd_001_01_1", 10, 15, 20, "12", "positive"),
-    copies.Row("S20", "S20_003_02_1", 98, 99, 101, "1+2", "negative+surprise"),
+    layouts.Row("S13", "S13_1st_001_01_1", 2480, 2485, 2490, "AU4(k)+L7", "negative"),
+    layouts.Row("S13", "S13_2nd_001_01_1", 10, 15, 20, "12", "positive"),
+    layouts.Row("S20", "S20_003_02_1", 98, 99, 101, "1+2", "negative+surprise"),
 ]
 
 
 def test_sessions_are_one_subject(tmp_path):
     disk.write_copy(tmp_path, "4dme", ROWS)
-    clips = fourdme.read(tmp_path)
+    clips = fourdme.DATABASE.read(tmp_path)
     assert [clip.subject for clip in clips] == ["S13", "S13", "S20"]
     assert len({clip.key for clip in clips}) == 3
     assert clips[0].action_units == ("L7",)  # static units are no movement
@@ -24,7 +24,7 @@ def test_sessions_are_one_subject(tmp_path):
 
 def test_clips_of_several_emotions_have_no_class(tmp_path):
     disk.write_copy(tmp_path, "4dme", ROWS)
-    clips = fourdme.read(tmp_path)
+    clips = fourdme.DATABASE.read(tmp_path)
     assert [(clip.emotion, clip.label) for clip in clips] == [
         ("negative", 0),
         ("positive", 1),
@@ -39,20 +39,20 @@ def test_clips_of_several_emotions_have_no_class(tmp_path):
 )
 def test_spellings_of_several_emotions(tmp_path, spelling):
     disk.write_frames(tmp_path, "4dme", ROWS[2:])
-    (table,) = copies.COPIES["4dme"].tables(ROWS[2:])
+    (table,) = layouts.tables("4dme", ROWS[2:])
     rows = table.rows.assign(Emotion=spelling, Negative=1, Surprise=1, Positive=0)
     rows.to_excel(tmp_path / table.path, index=False)
-    assert fourdme.read(tmp_path)[0].emotion == "negative+surprise"
+    assert fourdme.DATABASE.read(tmp_path)[0].emotion == "negative+surprise"
 
 
 def test_older_layout_and_headers(tmp_path):
     made = disk.write_frames(tmp_path, "4dme", ROWS[:1])
     made.rename(made.parents[1] / "S13_1st_001_01_1")
     made.parent.rmdir()
-    (table,) = copies.COPIES["4dme"].tables(ROWS[:1])
+    (table,) = layouts.tables("4dme", ROWS[:1])
     table.rows.columns = [f"{name}'" for name in table.rows.columns]
     table.rows.to_excel(tmp_path / table.path, index=False)
-    (clip,) = fourdme.read(tmp_path)
+    (clip,) = fourdme.DATABASE.read(tmp_path)
     assert clip.key == "4dme/S13/S13_1st_001_01_1"
 
 
@@ -66,18 +66,18 @@ def test_older_layout_and_headers(tmp_path):
 )
 def test_flags_that_know_more_than_the_text(tmp_path, text, flags, emotion):
     disk.write_frames(tmp_path, "4dme", ROWS[1:2])
-    (table,) = copies.COPIES["4dme"].tables(ROWS[1:2])
+    (table,) = layouts.tables("4dme", ROWS[1:2])
     columns = ("Positive", "Negative", "Surprise", "Repression", "Others")
     rows = table.rows.assign(Emotion=text, **{name: int(name in flags) for name in columns})
     rows.to_excel(tmp_path / table.path, index=False)
-    assert fourdme.read(tmp_path)[0].emotion == emotion
+    assert fourdme.DATABASE.read(tmp_path)[0].emotion == emotion
 
 
 def test_errata_of_the_original_sheet(tmp_path):
-    rows = census.rows("4dme")
+    rows = whole.rows("4dme")
     rows[144] = rows[144]._replace(units="4")
     disk.write_copy(tmp_path, "4dme", rows)
-    clips = {clip.clip: clip for clip in fourdme.read(tmp_path)}
+    clips = {clip.clip: clip for clip in fourdme.DATABASE.read(tmp_path)}
     apex = clips[rows[26].clip]
     assert apex.numbers[apex.apex] == 2490 and "apex 9999 -> 2490" in apex.notes[0]
     assert clips[rows[77].clip].action_units == ("7",)
@@ -90,15 +90,15 @@ def test_errata_of_the_original_sheet(tmp_path):
 
 def test_errata_of_a_sheet_sorted_anew_or_cut(tmp_path):
     """What a row says finds its mistake wherever the row stands; a place alone finds none."""
-    rows = census.rows("4dme")
+    rows = whole.rows("4dme")
     rows[144] = rows[144]._replace(units="4")
     disk.write_copy(tmp_path, "4dme", rows)
-    (table,) = copies.COPIES["4dme"].tables(rows)
-    expected = fourdme.read(tmp_path)
+    (table,) = layouts.tables("4dme", rows)
+    expected = fourdme.DATABASE.read(tmp_path)
     swapped = {rows[144].clip, rows[145].clip}
     for changed in (table.rows[::-1], table.rows.drop(index=0)):
         changed.to_excel(tmp_path / table.path, index=False)
-        found = {clip.clip: clip for clip in fourdme.read(tmp_path, [])}
+        found = {clip.clip: clip for clip in fourdme.DATABASE.read(tmp_path, [])}
         for clip in expected:
             if clip.clip not in swapped and clip.clip in found:
                 assert found[clip.clip] == clip
@@ -106,15 +106,15 @@ def test_errata_of_a_sheet_sorted_anew_or_cut(tmp_path):
 
 
 def test_an_apex_that_others_mended_is_left_alone(tmp_path):
-    row = copies.Row("S13", "S13_1st_001_01_1", 2480, 2485, 2500, "4", "negative")
+    row = layouts.Row("S13", "S13_1st_001_01_1", 2480, 2485, 2500, "4", "negative")
     disk.write_copy(tmp_path, "4dme", [row])
-    (clip,) = fourdme.read(tmp_path)
+    (clip,) = fourdme.DATABASE.read(tmp_path)
     assert clip.numbers[clip.apex] == 2485 and clip.notes == ()
 
 
 def test_subjects_as_numbers(tmp_path):
-    row = copies.Row("S20", "S20_003_02_1", 98, 99, 101, "1", "negative")
+    row = layouts.Row("S20", "S20_003_02_1", 98, 99, 101, "1", "negative")
     disk.write_frames(tmp_path, "4dme", [row])
-    (table,) = copies.COPIES["4dme"].tables([row])
+    (table,) = layouts.tables("4dme", [row])
     table.rows.assign(sub_ID=20).to_excel(tmp_path / table.path, index=False)
-    assert fourdme.read(tmp_path)[0].key == "4dme/S20/S20_003_02_1"
+    assert fourdme.DATABASE.read(tmp_path)[0].key == "4dme/S20/S20_003_02_1"

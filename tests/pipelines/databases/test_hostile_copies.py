@@ -12,20 +12,20 @@ import cv2
 import disk
 import numpy as np
 import pytest
+from rendered import layouts
 
 from pipelines import databases, schema
 from pipelines.databases import megc2019, tree
-from pipelines.synthetic import copies, layouts
 
 ROWS = {
-    "smic": copies.Row("s01", "s01_ne_01", 99999, "", 100001, "", "negative"),
-    "casme2": copies.Row("sub01", "EP02_01f", 98, 100, 102, "4", "disgust"),
-    "samm": copies.Row("006", "006_1_2", 9998, 10000, 10002, "4", "anger"),
-    "casme3": copies.Row("spNO.1", "spNO.1_b_98", 98, 99, 101, "4", "disgust"),
-    "mmew": copies.Row("S03", "S03-01-002", 8, 9, 11, "12", "happiness"),
-    "4dme": copies.Row("S13", "S13_1st_001_01_1", 2480, 2485, 2491, "4", "negative"),
-    "dfme": copies.Row("sub0003", "sub0003_01", 0, 1, 2, "4", "disgust", split="train"),
-    "casme": copies.Row("sub01", "EP01_5", 98, 99, 101, "4", "tense"),
+    "smic": layouts.Row("s01", "s01_ne_01", 99999, "", 100001, "", "negative"),
+    "casme2": layouts.Row("sub01", "EP02_01f", 98, 100, 102, "4", "disgust"),
+    "samm": layouts.Row("006", "006_1_2", 9998, 10000, 10002, "4", "anger"),
+    "casme3": layouts.Row("spNO.1", "spNO.1_b_98", 98, 99, 101, "4", "disgust"),
+    "mmew": layouts.Row("S03", "S03-01-002", 8, 9, 11, "12", "happiness"),
+    "4dme": layouts.Row("S13", "S13_1st_001_01_1", 2480, 2485, 2491, "4", "negative"),
+    "dfme": layouts.Row("sub0003", "sub0003_01", 0, 1, 2, "4", "disgust", split="train"),
+    "casme": layouts.Row("sub01", "EP01_5", 98, 99, 101, "4", "tense"),
 }
 FLOWS = {"smic-flow": "smic/s01/s01_ne_01", "megc2019-flow": "samm/006/006_1_2"}
 IMAGE = cv2.imencode(".png", np.full((28, 28, 3), 127, np.uint8))[1].tobytes()
@@ -36,12 +36,12 @@ def key(database):
 
 
 def clip_folder(root, database):
-    return (root / copies.COPIES[database].frame(ROWS[database], ROWS[database].onset)).parent
+    return (root / layouts.frame(database, ROWS[database], ROWS[database].onset)).parent
 
 
 def top(root, database):
     """The topmost folder of a copy's frames."""
-    return root / copies.COPIES[database].frame(ROWS[database], ROWS[database].onset).parts[0]
+    return root / layouts.frame(database, ROWS[database], ROWS[database].onset).parts[0]
 
 
 def write_flow(root, database, file="a.png"):
@@ -86,7 +86,7 @@ def test_several_databases_under_one_root(crowd, database):
 
 
 def test_the_composite_in_a_crowd(crowd):
-    clips = megc2019.read(crowd)
+    clips = megc2019.DATABASE.read(crowd)
     assert [clip.key for clip in clips] == [key(name) for name in megc2019.DATABASES]
 
 
@@ -191,7 +191,7 @@ def test_no_cell_leads_out_of_the_copy(tmp_path, database, text):
     """Whichever cell holds the path; the frames outside are never read."""
     root = tmp_path / "root"
     row = ROWS[database]
-    (table,) = copies.COPIES[database].tables([row])
+    (table,) = layouts.tables(database, [row])
     outside = tmp_path / "secret" / clip_folder(root, database).name
     outside.mkdir(parents=True)
     (outside / "img99.jpg").write_bytes(disk.PIXEL[".jpg"])

@@ -23,7 +23,7 @@ def root(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clips(root):
-    return megc2019.read(root)
+    return megc2019.DATABASE.read(root)
 
 
 def test_442_clips_of_68_people(clips):
@@ -65,14 +65,14 @@ def test_other_protocols_of_the_same_pool(clips):
 def test_databases_by_name(root, clips):
     expected = [clip.key for clip in clips]
     named = {"samm": root / "SAMM", "smic": root, "casme2": str(root / "CASME2_RAW_selected")}
-    assert [clip.key for clip in megc2019.read(named)] == expected
+    assert [clip.key for clip in megc2019.DATABASE.read(named)] == expected
     texts = tuple(f"{name}={folder}" for name, folder in named.items())
-    assert [clip.key for clip in megc2019.read(texts)] == expected
-    assert [clip.key for clip in megc2019.read([str(root)])] == expected
+    assert [clip.key for clip in megc2019.DATABASE.read(texts)] == expected
+    assert [clip.key for clip in megc2019.DATABASE.read([str(root)])] == expected
 
 
 def test_one_or_two_by_name_will_do_and_the_protocol_says_what_lacks(root):
-    clips = megc2019.read([f"samm={root}"])
+    clips = megc2019.DATABASE.read([f"samm={root}"])
     assert {clip.dataset for clip in clips} == {"samm"}
     lines = protocols.differences(clips, PROTOCOL)
     assert lines == ["smic: no clip, expected 164", "casme2: no clip, expected 145"]
@@ -80,20 +80,20 @@ def test_one_or_two_by_name_will_do_and_the_protocol_says_what_lacks(root):
 
 def test_a_database_that_is_not_under_the_root_is_named(tmp_path):
     with pytest.raises(schema.DataError, match="megc2019 needs smic: no clip of SMIC-HS"):
-        megc2019.read(tmp_path)
+        megc2019.DATABASE.read(tmp_path)
     disk.write_copy(tmp_path, "smic")
     with pytest.raises(schema.DataError, match="megc2019 needs casme2: no folder like sub01"):
-        megc2019.read(tmp_path)
+        megc2019.DATABASE.read(tmp_path)
 
 
 def test_bad_clips_of_each_are_reported(root, tmp_path):
     shutil.copytree(root, tmp_path / "copy")
     shutil.rmtree(tmp_path / "copy/SAMM/028/028_4_1")
     skipped = []
-    assert len(megc2019.read(tmp_path / "copy", skipped)) == 577
+    assert len(megc2019.DATABASE.read(tmp_path / "copy", skipped)) == 577
     assert [item.key for item in skipped] == ["samm/028/028_4_1"]
     assert "samm: 91 clips of negative, expected 92" in protocols.differences(
-        megc2019.read(tmp_path / "copy", []), PROTOCOL
+        megc2019.DATABASE.read(tmp_path / "copy", []), PROTOCOL
     )
 
 
@@ -111,4 +111,4 @@ def test_bad_clips_of_each_are_reported(root, tmp_path):
 )
 def test_misuse(root, message):
     with pytest.raises(schema.DataError, match=message):
-        megc2019.read(root)
+        megc2019.DATABASE.read(root)

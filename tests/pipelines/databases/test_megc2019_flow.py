@@ -46,12 +46,12 @@ def listed(tmp_path):
 
 
 def test_list_of_htnet(listed):
-    clips = megc2019_flow.read(listed)
+    clips = megc2019_flow.DATABASE.read(listed)
     assert [clip.key for clip in clips] == KEYS and [clip.label for clip in clips] == LABELS
     protocol = protocols.default("megc2019-flow")
     assert protocols.labels(clips, protocol).tolist() == LABELS
     assert clips[0].frames[0].endswith("images/sub05_EP12_03f.png")
-    assert megc2019_flow.read_motion(clips[0].frames[0]).shape == (28, 28, 3)
+    assert megc2019_flow.DATABASE.read_motion(clips[0].frames[0]).shape == (28, 28, 3)
     assert megc2019_flow.PRECOMPUTED and megc2019_flow.REGION_BOXES == smic_flow.REGION_BOXES
 
 
@@ -68,11 +68,11 @@ def test_tree_of_ststnet(tmp_path, below):
         for other in ("sub05", "sub09", "006", "s01"):
             if other != subject:
                 write(tmp_path / below / other / "u_train" / str(label) / f"{name}.png")
-    clips = megc2019_flow.read(tmp_path)
+    clips = megc2019_flow.DATABASE.read(tmp_path)
     assert [clip.key for clip in clips] == KEYS and [clip.label for clip in clips] == LABELS
     assert all("u_test" in clip.frames[0] for clip in clips)
     shutil.rmtree(tmp_path / below / "006" / "u_train")
-    assert len(megc2019_flow.read(tmp_path)) == 4
+    assert len(megc2019_flow.DATABASE.read(tmp_path)) == 4
 
 
 def test_bad_rows_are_named(listed):
@@ -83,22 +83,22 @@ def test_bad_rows_are_named(listed):
         file.write("smic,s01,s1_ne_1,0,,s01_s1_ne_01.jpg,\n")
         file.write("casme2,sub01,EP01_03,0,,../../secret.jpg,\n")
     skipped = []
-    assert len(megc2019_flow.read(listed, skipped)) == 4
+    assert len(megc2019_flow.DATABASE.read(listed, skipped)) == 4
     reasons = [item.reason for item in skipped]
     assert "unknown class '3': expected 0, 1, 2" in reasons[0]
     assert "no image of that name" in reasons[1] and "no image of that name" in reasons[4]
     assert "unknown dataset 'mmew'" in reasons[2]
     assert "a second image of the clip" in reasons[3]
     with pytest.raises(schema.DataError, match="EP01_01: unknown class '3'"):
-        megc2019_flow.read(listed)
+        megc2019_flow.DATABASE.read(listed)
 
 
 def test_misuse(tmp_path):
     with pytest.raises(schema.DataError, match="no such folder"):
-        megc2019_flow.read(tmp_path / "absent")
+        megc2019_flow.DATABASE.read(tmp_path / "absent")
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(schema.DataError, match="no list and no tree.*no header with the column"):
-        megc2019_flow.read(tmp_path)
+        megc2019_flow.DATABASE.read(tmp_path)
 
 
 @pytest.mark.skipif(not (SHARED / "data/smic_flow").is_dir(), reason="no flow images of SMIC")
@@ -108,10 +108,10 @@ def test_real_images_of_one_database(tmp_path):
     (tmp_path / "labels.csv").write_text("\n".join([f"dataset,{table[0]}", *rows]))
     os.symlink(SHARED / "data/smic_flow", tmp_path / "images")  # a link is not followed
     with pytest.raises(schema.DataError, match="no image of that name"):
-        megc2019_flow.read(tmp_path)
+        megc2019_flow.DATABASE.read(tmp_path)
     os.unlink(tmp_path / "images")
     shutil.copytree(SHARED / "data/smic_flow", tmp_path / "images")
     (tmp_path / "images/labels.csv").unlink()
-    clips = megc2019_flow.read(tmp_path)
+    clips = megc2019_flow.DATABASE.read(tmp_path)
     protocol = protocols.choose("megc2019-flow", "smic-3")
     assert len(clips) == 164 and protocols.differences(clips, protocol) == []

@@ -4,11 +4,11 @@ import shutil
 
 import disk
 import pytest
+from rendered import layouts
 
 from pipelines.databases import mmew
-from pipelines.synthetic import copies
 
-ROW = copies.Row("S03", "S03-01-002", 1, 4, 9, "12", "happiness")
+ROW = layouts.Row("S03", "S03-01-002", 1, 4, 9, "12", "happiness")
 
 
 @pytest.mark.parametrize("folder", ["Micro_Expression/happiness", "S03/happiness", "S03"])
@@ -20,17 +20,17 @@ def test_layouts(tmp_path, folder):
     shutil.copytree(
         tmp_path / "MMEW_Final" / folder, tmp_path / "MMEW_Final/Macro_Expression/S03/happiness"
     )
-    (clip,) = mmew.read(tmp_path)
+    (clip,) = mmew.DATABASE.read(tmp_path)
     assert (clip.key, clip.apex, clip.numbers[-1]) == ("mmew/S03/S03-01-002", 3, 9)
     assert "Macro" not in clip.frames[0]
 
 
 def test_known_rows_are_mended(tmp_path):
-    from pipelines.synthetic import census
+    from rendered import whole
 
-    disk.write_copy(tmp_path, "mmew", census.rows("mmew"))
-    clips = {clip.clip: clip for clip in mmew.read(tmp_path)}
-    rows = census.rows("mmew")
+    disk.write_copy(tmp_path, "mmew", whole.rows("mmew"))
+    clips = {clip.clip: clip for clip in mmew.DATABASE.read(tmp_path)}
+    rows = whole.rows("mmew")
     assert len(mmew.ROW_ERRATA) == 16
     for erratum in mmew.ROW_ERRATA:
         clip = clips[rows[erratum.index].clip]
@@ -42,5 +42,5 @@ def test_a_shortened_sheet_is_not_mended_by_row(tmp_path):
     row = ROW._replace(apex="/")
     rows = [row._replace(clip=f"S03-01-{i:03d}") for i in range(40)]
     disk.write_copy(tmp_path, "mmew", rows)
-    clips = mmew.read(tmp_path)
+    clips = mmew.DATABASE.read(tmp_path)
     assert {(clip.apex, clip.numbers[-1]) for clip in clips} == {(None, 9)}

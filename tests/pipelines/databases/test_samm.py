@@ -3,19 +3,19 @@
 import disk
 import pandas as pd
 import pytest
+from rendered import layouts, whole
 
 from pipelines import schema
 from pipelines.databases import samm
-from pipelines.synthetic import census, copies
 
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory):
     root = tmp_path_factory.mktemp("samm")
-    disk.write_copy(root, "samm", [r for r in census.rows("samm") if r.frames])
+    disk.write_copy(root, "samm", [r for r in whole.rows("samm") if r.frames])
     assert (root / "SAMM/013/013_1_8/013_0841.jpg").is_file()
     assert (root / "SAMM/028/028_4_1/028_01071.jpg").is_file()
-    return {clip.clip: clip for clip in samm.read(root)}
+    return {clip.clip: clip for clip in samm.DATABASE.read(root)}
 
 
 @pytest.mark.parametrize(
@@ -41,21 +41,21 @@ def test_choices_of_action_units_are_made(clips):
 
 
 def test_an_apex_mended_by_others_is_left_alone(tmp_path):
-    row = copies.Row("028", "028_4_1", 1071, 1088, 1134, "14", "contempt")  # BENCH's
+    row = layouts.Row("028", "028_4_1", 1071, 1088, 1134, "14", "contempt")  # BENCH's
     disk.write_copy(tmp_path, "samm", [row])
-    (clip,) = samm.read(tmp_path)
+    (clip,) = samm.DATABASE.read(tmp_path)
     assert clip.numbers[clip.apex] == 1088 and clip.notes == ()
 
 
 def test_edited_copy_and_cropped_faces(tmp_path):
-    rows = [copies.Row("006", "006_1_2", 5562, 5563, 5565, "4", "other", "VII")]
+    rows = [layouts.Row("006", "006_1_2", 5562, 5563, 5565, "4", "other", "VII")]
     disk.write_frames(tmp_path, "samm", rows)
     (tmp_path / "SAMM").rename(tmp_path / "SAMM_CROP")
     pd.DataFrame(
         {"Subject": [6], "Filename": ["6_1_2"], "Onset Frame": [5562], "Apex Frame": [5563.0],
          "Offset Frame": [5565], "Estimated Emotion": ["Others "], "Objective Classes": [7]}
     ).to_excel(tmp_path / "SAMM.xlsx", index=False)  # fmt: skip
-    (clip,) = samm.read(tmp_path)
+    (clip,) = samm.DATABASE.read(tmp_path)
     assert (clip.key, clip.emotion, clip.objective, clip.label) == (
         "samm/006/006_1_2",
         "other",
@@ -64,10 +64,10 @@ def test_edited_copy_and_cropped_faces(tmp_path):
     )
     assert clip.action_units == () and clip.apex == 1
     disk.write_frames(tmp_path, "samm", rows)
-    assert "SAMM_CROP" not in samm.read(tmp_path)[0].frames[0]  # whole frames are preferred
+    assert "SAMM_CROP" not in samm.DATABASE.read(tmp_path)[0].frames[0]  # whole frames are preferred
 
 
 def test_no_sheet(tmp_path):
-    disk.write_frames(tmp_path, "samm", [copies.Row("006", "006_1_2", 1, 2, 3, "", "anger")])
+    disk.write_frames(tmp_path, "samm", [layouts.Row("006", "006_1_2", 1, 2, 3, "", "anger")])
     with pytest.raises(schema.DataError, match="no annotation sheet .SAMM_Micro_FACS_Codes_v2"):
-        samm.read(tmp_path)
+        samm.DATABASE.read(tmp_path)

@@ -36,7 +36,7 @@ def test_raw_from_any_folder_above(tmp_path, start):
     write(micro / "surprise/s2_sur_10", range(17581039, 17581042))
     write(tmp_path / "SMIC_all_raw/HS/s2/non_micro/s2_ne_01", range(5))
     write(tmp_path / "SMIC_all_raw/VIS/s2/micro/negative/s2_ne_01", range(5))
-    clips = smic.read(tmp_path / start)
+    clips = smic.DATABASE.read(tmp_path / start)
     assert [clip.key for clip in clips] == ["smic/s02/s02_po_01", "smic/s02/s02_sur_10"]
     first = clips[0]
     assert first.numbers == (99998, 99999, 100001)  # as text, 100001 would come first
@@ -47,20 +47,20 @@ def test_raw_from_any_folder_above(tmp_path, start):
 
 def test_letter_case_does_not_matter(tmp_path):
     write(tmp_path / "smic_ALL_raw/hs/S01/Micro/Negative/S01_NE_01", range(7, 10))
-    assert [clip.clip for clip in smic.read(tmp_path)] == ["s01_ne_01"]
+    assert [clip.clip for clip in smic.DATABASE.read(tmp_path)] == ["s01_ne_01"]
 
 
 def test_the_class_is_that_of_the_name_not_of_the_folder(tmp_path):
     write(tmp_path / "HS/s18/micro/negative/s18_sur_03", range(3))
-    assert smic.read(tmp_path)[0].label == 2
+    assert smic.DATABASE.read(tmp_path)[0].label == 2
 
 
 def test_cropped_and_preference(tmp_path):
     cropped = tmp_path / "SMIC_all_cropped/HS/s1/micro/negative/s1_ne_01"
     write(cropped, range(3), prefix="reg_image")
-    assert "reg_image" in smic.read(tmp_path)[0].frames[0]
+    assert "reg_image" in smic.DATABASE.read(tmp_path)[0].frames[0]
     write(tmp_path / "SMIC_all_raw/HS/s1/micro/negative/s1_ne_01", range(3))
-    (clip,) = smic.read(tmp_path)  # the raw release is preferred, and nothing is read twice
+    (clip,) = smic.DATABASE.read(tmp_path)  # the raw release is preferred, and nothing is read twice
     assert "SMIC_all_raw" in clip.frames[0]
 
 
@@ -78,7 +78,7 @@ def test_long_recordings_are_cut_by_the_sheet(tmp_path):
     write_sheet(tmp_path / "SMIC-E_raw_long/SMIC-HS-E_annotation_2019.xlsx", rows)
     skipped = []
     for start in (tmp_path, root):  # the sheet may lie above the root
-        clips = {clip.clip: clip for clip in smic.read(start, skipped)}
+        clips = {clip.clip: clip for clip in smic.DATABASE.read(start, skipped)}
         spans = {name: (clip.numbers[0], clip.numbers[-1]) for name, clip in clips.items()}
         assert spans == {
             "s03_ne_02": (302330, 302356),
@@ -102,22 +102,22 @@ def test_long_rows_and_folders_that_do_not_match_are_reported(tmp_path):
     rows = [("s5", "s5_ne_01", 110, 130), ("s5", "s5_ne_03", 200, 230), ("s6", "s6_po_01", 1, 9)]
     write_sheet(tmp_path / "SMIC-HS-E_annotation.xlsx", rows)
     skipped = []
-    assert [clip.clip for clip in smic.read(tmp_path, skipped)] == ["s05_ne_01"]
+    assert [clip.clip for clip in smic.DATABASE.read(tmp_path, skipped)] == ["s05_ne_01"]
     reasons = {item.key.rpartition("/")[2]: item.reason for item in skipped}
     assert set(reasons) == {"s05_ne_02", "s05_ne_03", "s06_po_01"}
     assert "no row" in reasons["s05_ne_02"]
     assert "between onset 200 and offset 230" in reasons["s05_ne_03"]
     assert "no folder" in reasons["s06_po_01"]
     with pytest.raises(schema.DataError, match="no row"):
-        smic.read(tmp_path)
+        smic.DATABASE.read(tmp_path)
 
 
 def test_long_without_a_sheet(tmp_path):
     folder = write(tmp_path / "SMIC-HS-E/s05/s5_ne_01", range(100, 130))
-    assert smic.read(tmp_path)[0].numbers == tuple(range(100, 130))
+    assert smic.DATABASE.read(tmp_path)[0].numbers == tuple(range(100, 130))
     write(folder, range(130, 300))
     with pytest.raises(schema.DataError, match="200 frames.*no SMIC-HS-E_annotation"):
-        smic.read(tmp_path)
+        smic.DATABASE.read(tmp_path)
 
 
 def test_clips_that_cannot_be_used_are_reported(tmp_path):
@@ -128,7 +128,7 @@ def test_clips_that_cannot_be_used_are_reported(tmp_path):
     write(micro / "s1_xx_01", range(5))
     write(tmp_path / "copy/s1/micro/negative/s1_ne_01", range(5))
     skipped = []
-    assert [clip.clip for clip in smic.read(tmp_path, skipped)] == ["s01_ne_01"]
+    assert [clip.clip for clip in smic.DATABASE.read(tmp_path, skipped)] == ["s01_ne_01"]
     reasons = {item.key.rpartition("/")[2]: item.reason for item in skipped}
     assert "1 frame: a clip needs two" in reasons["s01_ne_02"]
     assert "no numbered image" in reasons["s01_ne_03"]
@@ -136,33 +136,33 @@ def test_clips_that_cannot_be_used_are_reported(tmp_path):
     assert "a second copy" in reasons["s01_ne_01"]
     assert all(os.path.isdir(item.path) for item in skipped)
     with pytest.raises(schema.DataError, match="s1_"):
-        smic.read(tmp_path)
+        smic.DATABASE.read(tmp_path)
 
 
 def test_folders_of_other_databases_are_not_entered(tmp_path):
     write(tmp_path / "SMIC_all_raw/HS/s1/micro/negative/s1_ne_01", range(3))
     write(tmp_path / "SAMM/HS/s1/micro/negative/s1_ne_02", range(3))
     write(tmp_path / "backup of SMIC, CASME2/s1_ne_03", range(3))  # of several: looked into
-    assert [clip.clip for clip in smic.read(tmp_path)] == ["s01_ne_01", "s01_ne_03"]
+    assert [clip.clip for clip in smic.DATABASE.read(tmp_path)] == ["s01_ne_01", "s01_ne_03"]
 
 
 def test_another_database_is_named_where_there_is_no_smic(tmp_path):
     write(tmp_path / "SAMM/006/006_1_2", range(3))
     with pytest.raises(schema.DataError, match="SAMM: belongs to another database; read it with"):
-        smic.read(tmp_path)
+        smic.DATABASE.read(tmp_path)
 
 
 def test_what_is_amiss_is_noted(tmp_path):
     raw = tmp_path / "raw/HS/s3/micro"
     write(raw / "negative/s3_ne_16", [409046, 409047, 409049])
     write(raw / "surprise/s3_sur_01", range(308880, 308891))
-    assert [clip.notes for clip in smic.read(tmp_path / "raw")] == [
+    assert [clip.notes for clip in smic.DATABASE.read(tmp_path / "raw")] == [
         ("1 of the frames 409046-409049 are missing",),
         (),
     ]
     cropped = tmp_path / "cropped/HS/s3/micro"
     write(cropped / "negative/s3_ne_16", range(409046, 409063), "reg_image")  # one is known to lack
-    (clip,) = smic.read(tmp_path / "cropped")
+    (clip,) = smic.DATABASE.read(tmp_path / "cropped")
     assert clip.notes == ("1 of the frames 409046-409063 are missing: clamped to 409046-409062",)
     assert "s03_ne_16" in {erratum.clip for erratum in smic.KNOWN}
 
@@ -170,7 +170,7 @@ def test_what_is_amiss_is_noted(tmp_path):
 def test_links_in_a_circle_end(tmp_path):
     write(tmp_path / "HS/s1/micro/negative/s1_ne_01", range(3))
     (tmp_path / "HS/s1/again").symlink_to(tmp_path, target_is_directory=True)
-    assert len(smic.read(tmp_path)) == 1
+    assert len(smic.DATABASE.read(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("make", ["nothing", "empty", "archive", "vis", "other"])
@@ -191,7 +191,7 @@ def test_no_data_says_where_to_apply_and_what_is_expected(tmp_path, make):
     if make == "other":
         write(root / "sub01/EP02_01f", range(3))
     with pytest.raises(schema.DataError, match=expected) as error:
-        smic.read(root)
+        smic.DATABASE.read(root)
     for word in ("Oulu", "SMIC_all_raw/HS/s1/micro", "--dataset synthetic"):
         assert word in str(error.value)
     assert "\n" not in str(error.value)
@@ -225,7 +225,7 @@ def test_the_164_real_names(tmp_path, release):
     if release == "long":
         write_sheet(tmp_path / "SMIC-HS-E_annotation.xlsx", rows)
         assert len(rows) == 157
-    clips = {clip.clip: clip for clip in smic.read(tmp_path)}
+    clips = {clip.clip: clip for clip in smic.DATABASE.read(tmp_path)}
     assert len(clips) == {"raw": 164, "cropped": 163, "long": 161}[release]
     assert len({clip.subject_key for clip in clips.values()}) == 16
     for row in table.itertuples():

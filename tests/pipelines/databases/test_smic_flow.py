@@ -27,7 +27,7 @@ def write(root, rows, size=28):
 @pytest.mark.parametrize("above", ["", "smic_flow", "data/smic_flow"])
 def test_clips_of_the_table(tmp_path, above):
     write(tmp_path / above, [("s01", "s01_ne_01", 0), ("s02", "s02_sur_01", 2)])
-    clips = smic_flow.read(tmp_path)
+    clips = smic_flow.DATABASE.read(tmp_path)
     assert [clip.key for clip in clips] == ["smic/s01/s01_ne_01", "smic/s02/s02_sur_01"]
     assert [clip.label for clip in clips] == [0, 2]
     assert (clips[1].emotion, clips[1].numbers) == ("surprise", (0,))
@@ -39,7 +39,7 @@ def test_channels_are_u_v_strain_about_their_median_and_of_unit_deviation(tmp_pa
     image[..., 0], image[..., 1], image[..., 2] = 10, 100, 150
     image[0, 0] = (255, 0, 200)
     cv2.imwrite(str(tmp_path / "a.png"), image)
-    motion = smic_flow.read_motion(tmp_path / "a.png")
+    motion = smic_flow.DATABASE.read_motion(tmp_path / "a.png")
     assert motion.dtype == np.float32 and motion.shape == (5, 5, 3)
     np.testing.assert_array_equal(motion[1:], 0)
     # One of n = 25 pixels differs by d: the deviation is |d| sqrt(n - 1) / n.
@@ -49,7 +49,7 @@ def test_channels_are_u_v_strain_about_their_median_and_of_unit_deviation(tmp_pa
 
 def test_a_blank_channel_stays_zero(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), np.full((5, 5, 3), 90, np.uint8))
-    np.testing.assert_array_equal(smic_flow.read_motion(tmp_path / "a.png"), 0)
+    np.testing.assert_array_equal(smic_flow.DATABASE.read_motion(tmp_path / "a.png"), 0)
 
 
 @pytest.mark.parametrize(
@@ -67,41 +67,41 @@ def test_rows_that_cannot_be_used(tmp_path, change, reason):
     table = root / "labels.csv"
     table.write_text(change(table.read_text()))
     skipped = []
-    clips = smic_flow.read(root, skipped)
+    clips = smic_flow.DATABASE.read(root, skipped)
     assert len(skipped) == 1 and reason in skipped[0].reason
     assert skipped[0].key == "smic/s01/s01_ne_01"
     assert "smic/s02/s02_po_01" in [clip.key for clip in clips]
     with pytest.raises(schema.DataError, match=reason):
-        smic_flow.read(root)
+        smic_flow.DATABASE.read(root)
 
 
 def test_misuse_says_what_is_expected(tmp_path):
     with pytest.raises(schema.DataError, match="no such folder.*labels.csv"):
-        smic_flow.read(tmp_path / "nothing")
+        smic_flow.DATABASE.read(tmp_path / "nothing")
     with pytest.raises(schema.DataError, match="no labels.csv under"):
-        smic_flow.read(tmp_path)
+        smic_flow.DATABASE.read(tmp_path)
     (tmp_path / "labels.csv").write_text("file,subject,label\n")
     with pytest.raises(schema.DataError, match="no column 'clip'"):
-        smic_flow.read(tmp_path)
+        smic_flow.DATABASE.read(tmp_path)
     (tmp_path / "labels.csv").write_text("file,subject,clip,label\n")
     with pytest.raises(schema.DataError, match="the table is empty"):
-        smic_flow.read(tmp_path)
+        smic_flow.DATABASE.read(tmp_path)
 
 
 def test_several_tables_are_named(tmp_path):
     for name in ("a", "b"):
         write(tmp_path / name, [("s01", "s01_ne_01", 0)])
     with pytest.raises(schema.DataError, match="several labels.csv.*/a, .*/b"):
-        smic_flow.read(tmp_path)
+        smic_flow.DATABASE.read(tmp_path)
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the real flow images are not at hand")
 def test_the_164_real_images():
-    clips = smic_flow.read(SHARED)
+    clips = smic_flow.DATABASE.read(SHARED)
     labels = np.bincount([clip.label for clip in clips])
     assert labels.tolist() == [70, 51, 43]
     assert len({clip.subject_key for clip in clips}) == 16
-    motion = np.stack([smic_flow.read_motion(clip.frames[0]) for clip in clips])
+    motion = np.stack([smic_flow.DATABASE.read_motion(clip.frames[0]) for clip in clips])
     assert motion.shape == (164, 28, 28, 3)
     assert np.abs(np.median(motion, axis=(1, 2))).max() == 0
     np.testing.assert_allclose(motion.std(axis=(1, 2)), 1, rtol=1e-4)

@@ -18,7 +18,7 @@ def tree(tmp_path_factory, request):
 
 def test_every_clip_is_read_with_its_class_and_length(tree):
     config, truth = write.read_truth(tree)
-    clips = synthetic.read(tree)
+    clips = synthetic.DATABASE.read(tree)
     assert {f"{c.subject}/{c.clip}" for c in clips} == set(truth)
     assert [sum(c.label == k for c in clips) for k in range(3)] == [4, 4, 4]
     assert {c.subject_key for c in clips} == {f"synthetic/{c.subject}" for c in clips}
@@ -39,10 +39,10 @@ def test_lost_clip_is_reported(tmp_path):
     for frame in (root / "CASME2_RAW_selected/sub02/EP01_01").iterdir():
         frame.unlink()
     skipped = []
-    assert len(synthetic.read(root, skipped)) == 11
+    assert len(synthetic.DATABASE.read(root, skipped)) == 11
     assert [s.key for s in skipped] == ["synthetic/sub02/EP01_01"]
     with pytest.raises(schema.DataError, match="EP01_01"):
-        synthetic.read(root)
+        synthetic.DATABASE.read(root)
 
 
 def test_ensure_renders_anew_only_when_a_knob_changed(tmp_path):
@@ -52,14 +52,14 @@ def test_ensure_renders_anew_only_when_a_knob_changed(tmp_path):
     assert synthetic.ensure(root, config).joinpath(write.TRUTH).stat().st_mtime_ns == mark
     other = SynthesisConfig(**{**SMALL, "num_subjects": 1, "clips_per_class": 2})
     synthetic.ensure(root, other, workers=1)
-    assert len(synthetic.read(root)) == 6
+    assert len(synthetic.DATABASE.read(root)) == 6
 
 
 def test_misuse_names_the_remedy(tmp_path):
     with pytest.raises(schema.DataError, match="no such folder.*pipelines.synthetic"):
-        synthetic.read(tmp_path / "absent")
+        synthetic.DATABASE.read(tmp_path / "absent")
     with pytest.raises(schema.DataError, match="no ground truth.*pipelines.synthetic"):
-        synthetic.read(tmp_path)
+        synthetic.DATABASE.read(tmp_path)
 
 
 def test_without_knobs_any_synthetic_tree_will_do(tmp_path):

@@ -62,10 +62,10 @@ def test_frames_that_smic_is_known_to_lack_are_a_note(tmp_path):
     folder.mkdir(parents=True)
     for number in range(409046, 409063):  # the raw release has 409063 too
         (folder / f"reg_image{number}.bmp").write_bytes(b"BM")
-    found = examination.of_clips(smic.read(tmp_path), smic.KNOWN)
+    found = examination.of_clips(smic.DATABASE.read(tmp_path), smic.KNOWN)
     assert [(f.kind, f.severity) for f in found] == [("frames missing", "note")]
     (folder / "reg_image409050.bmp").unlink()
-    assert examination.of_clips(smic.read(tmp_path))[0].severity == "warning"
+    assert examination.of_clips(smic.DATABASE.read(tmp_path))[0].severity == "warning"
 
 
 def test_what_an_erratum_foretells_is_a_note():

@@ -17,7 +17,7 @@ import pytest
 from pipelines import databases
 from pipelines.doctor import __main__ as doctor
 from pipelines.doctor import checks as examination
-from pipelines.synthetic import copies, layouts, plan, write
+from pipelines.synthetic import layouts, plan, write
 
 FRAMES = pathlib.Path("CASME2_RAW_selected")
 LINES = layouts.CASME2_SHEET
@@ -219,7 +219,7 @@ def test_counts_are_compared_with_the_protocol(healthy, capsys):
 
 
 def test_counts_without_a_source_are_no_finding(tmp_path, capsys):
-    row = copies.Row("sub01", "EP01_5", 98, 99, 101, "4", "tense")
+    row = layouts.Row("sub01", "EP01_5", 98, 99, 101, "4", "tense")
     disk.write_copy(tmp_path, "casme", [row])
     assert run("--dataset", "casme", "--data-root", tmp_path, "--sample", 0) == 1  # repeated frames
     said = capsys.readouterr().out

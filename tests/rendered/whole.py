@@ -1,4 +1,4 @@
-"""Fabricated sheets with the real databases' totals of clips, emotions and people.
+"""Whole databases: fabricated rows with the real totals of clips, emotions and people.
 
 Names and frame numbers are made up but for the clips with a known erratum, which stand as the real
 sheets have them. Clips are three frames long, so that a whole database is soon written.
@@ -6,7 +6,7 @@ sheets have them. Clips are three frames long, so that a whole database is soon 
 
 from __future__ import annotations
 
-from pipelines.synthetic.copies import Row
+from rendered.layouts import Row
 
 # SMIC-HS: clips of each class (negative, positive, surprise) of each subject, as they are.
 SMIC = {
