@@ -25,38 +25,40 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.
 
 
 def write_whole(path, content) -> None:
-    """Writes a file that is either there whole or not at all, even if the process is killed.
-
-    Several processes, on several machines, may write the same file: it is one of theirs.
-
-    Args:
-        path: its folder is made if missing.
-        content: str or bytes.
-    Raises:
-        OSError: with a message that names the file, the reason and, for a full disk, a remedy.
-    """
-    _placed(pathlib.Path(path), content, os.replace)
+    """Writes a file, str or bytes, as `whole_file` does."""
+    with whole_file(path) as file:
+        file.write(content if isinstance(content, bytes) else content.encode())
 
 
 def write_new(path, content) -> bool:
     """As `write_whole`, but leaves a file that is there alone; returns whether it wrote."""
     try:
-        _placed(pathlib.Path(path), content, os.link)
+        with whole_file(path, os.link) as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
     except FileExistsError:
         return False
     return True
 
 
-def _placed(path, content, place):
-    partial = None
+@contextlib.contextmanager
+def whole_file(path, place=os.replace) -> typing.Iterator[typing.IO[bytes]]:
+    """A file to write that will be there whole or not at all, even if the process is killed.
+
+    Several processes, on several machines, may write the same file: it is one of theirs.
+
+    Args:
+        path: its folder is made if missing.
+        place: function of two paths that puts what was written in its place.
+    Raises:
+        OSError: with a message that names the file, the reason and, for a full disk, a remedy.
+    """
+    path, partial = pathlib.Path(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        data = content if isinstance(content, bytes) else content.encode()
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False
-        ) as file:
+        name = {"prefix": f".{path.name}.", "suffix": ".partial"}
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False, **name) as file:
             partial = pathlib.Path(file.name)
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())  # a full disk on another machine may show only now
         partial.chmod(0o644)

@@ -12,16 +12,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import os
 import pathlib
 import threading
-import uuid
 from typing import Callable, NamedTuple
 
 import cv2
 import numpy as np
 
-from pipelines import parallel
+from pipelines import files, parallel
 from pipelines.options import DataOptions
 from pipelines.prepared.arrays import Prepared, aligned_empty
 from pipelines.progress import Progress
@@ -159,7 +157,8 @@ def motion_bank(
     motion = _read_cache(path, shape)
     if motion is None:
         motion = _compute(prepared, name, pairs, shape, jobs)
-        _write_cache(path, motion)
+        with files.whole_file(path) as file:
+            np.save(file, motion)
     return dataclasses.replace(
         prepared,
         kind="motion",
@@ -202,15 +201,3 @@ def _read_cache(path, shape):
     motion = aligned_empty(shape, np.float16)
     motion[:] = stored
     return motion
-
-
-def _write_cache(path, motion):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Renamed when whole; another machine may have the same process number.
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-    try:
-        with open(partial, "wb") as file:
-            np.save(file, motion)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
