@@ -5,15 +5,13 @@ faces as it has frames, in turns and with the same numbers of processes. Rates a
 steady state, from the first result of each process to the last; the start is counted apart.
 """
 
-import contextlib
 import dataclasses
 import functools
-import glob
 import pathlib
+import resource
 import statistics
 import sys
 import tempfile
-import threading
 import time
 
 from benchmarks import report
@@ -68,10 +66,9 @@ def _row(clips, jobs, options, folder):
     """Medians over the repetitions, in which the two take turns."""
     runs = []
     for _ in range(options.repeats):
-        with peak_memory() as memory:
-            prepared = prepare_rate(clips, jobs, pathlib.Path(folder, "prepared"))
-        runs.append((*prepared, face_mesh_rate(clips, jobs), memory[0]))
-    rates, starts, bare_rates, memory = zip(*runs)
+        prepared = prepare_rate(clips, jobs, pathlib.Path(folder, "prepared"))
+        runs.append((*prepared, face_mesh_rate(clips, jobs)))
+    rates, starts, bare_rates = zip(*runs)
     rate, bare = statistics.median(rates), statistics.median(bare_rates)
     start = max(starts)  # the first repetition's: the others find FaceMesh loaded
     frames = sum(len(clip.frames) for clip in clips) / len(clips)
@@ -81,7 +78,7 @@ def _row(clips, jobs, options, folder):
         "ratio": rate / bare,
         "start s": start,
         f"{FULL} clips s": start + FULL * frames / rate,
-        "peak MiB": max(memory) / 2**20,
+        "largest process MiB": _largest_process(),
     }
 
 
@@ -131,44 +128,11 @@ def find_faces(paths):
     return len(crops), time.perf_counter() - start
 
 
-@contextlib.contextmanager
-def peak_memory(every=0.2):
-    """Watches the memory of this process and its children (Linux): a list of one number, bytes.
-
-    Pages that processes share are counted once.
-    """
-    peak, done = [0], threading.Event()
-
-    def watch():
-        while True:
-            peak[0] = max(peak[0], sum(map(_memory, _family("self"))))
-            if done.wait(every):
-                return
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield peak
-    finally:
-        done.set()
-        thread.join()
-
-
-def _family(pid):
-    """Ids of a process and of all below it; those that end meanwhile are left out."""
-    yield pid
-    for path in glob.glob(f"/proc/{pid}/task/*/children"):
-        with contextlib.suppress(OSError):
-            for child in pathlib.Path(path).read_text().split():
-                yield from _family(child)
-
-
-def _memory(pid):
-    with contextlib.suppress(OSError):
-        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return 1024 * int(line.split()[1])
-    return 0
+def _largest_process():
+    """Largest resident set of this process or one below it that has ended, MiB."""
+    of = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # bytes on macOS, KiB elsewhere
+    return max(resource.getrusage(who).ru_maxrss for who in of) / unit
 
 
 main = functools.partial(report.command, measure, PrepareOptions, __spec__.name, __doc__)

@@ -1,7 +1,5 @@
 """What a benchmark found: ratios with both sides, rows of numbers, notes; printed and as JSON."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import pathlib
@@ -10,51 +8,29 @@ import numpy as np
 
 from pipelines import cli
 
-_COMPARE = {">=": lambda a, b: a >= b, "<=": lambda a, b: a <= b}
-
-
-@dataclasses.dataclass(frozen=True)
-class Figure:
-    """Something measured beside something else, in the same run.
-
-    Attributes:
-        name, against: what was measured, and what beside it.
-        value, base: medians over the repetitions, both in `unit`.
-        ratio: median over the repetitions of value / base within the repetition.
-        spread: the lowest and highest of those.
-        aim: "ratio >= 1.2", "value <= 0.4", or "" for a figure without an aim.
-    """
-
-    name: str
-    against: str
-    unit: str
-    value: float
-    base: float
-    ratio: float
-    spread: tuple[float, float]
-    repeats: int
-    aim: str = ""
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the aim is met; None without an aim."""
-        if not self.aim:
-            return None
-        quantity, sign, limit = self.aim.split()
-        return bool(_COMPARE[sign](getattr(self, quantity), float(limit)))
-
 
 def figure(name, values, against, bases, unit, aim=""):
-    """A `Figure` from the repetitions of both sides.
+    """Something measured beside something else, in the same run.
 
     Args:
+        name, against: what was measured, and what beside it.
         values, bases: `(n,)` floats in `unit`; entry i of both from the same round.
+        aim: "ratio >= 1.2", "value <= 0.4", or "" for a figure without an aim.
+    Returns:
+        dict of those; `value` and `base`, the medians; `ratio`, the median of value / base within
+        a round, and its `spread`, the lowest and highest; `met`, whether the aim is.
     """
     values, bases = np.asarray(values, float), np.asarray(bases, float)
     ratios = values / bases
-    medians = [float(np.median(numbers)) for numbers in (values, bases, ratios)]
-    spread = (float(ratios.min()), float(ratios.max()))
-    return Figure(name, against, unit, *medians, spread, len(ratios), aim)
+    row = {"name": name, "against": against, "unit": unit, "aim": aim, "met": None}
+    row |= {"value": float(np.median(values)), "base": float(np.median(bases))}
+    row |= {"ratio": float(np.median(ratios)), "repeats": len(ratios)}
+    row["spread"] = [float(ratios.min()), float(ratios.max())]
+    if aim:
+        quantity, sign, limit = aim.split()
+        above = row[quantity] - float(limit)
+        row["met"] = above >= 0 if sign == ">=" else above <= 0
+    return row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +38,7 @@ class Result:
     """What a benchmark found.
 
     Attributes:
-        figures: list of `Figure`.
+        figures: list of `figure`.
         notes: name -> what else is to know.
         rows: name -> dict of column -> number, for what is no ratio.
         failed: what makes the command fail after all is printed, in one line.
@@ -73,11 +49,6 @@ class Result:
     rows: dict = dataclasses.field(default_factory=dict)
     failed: str = ""
 
-    def to_json(self):
-        """What JSON keeps of it."""
-        figures = [{**dataclasses.asdict(row), "met": row.met} for row in self.figures]
-        return {"figures": figures, "notes": self.notes, "rows": self.rows}
-
 
 def command(measure, options_class, name, description, argv=None, epilog=""):
     """Runs a benchmark as a command; returns its exit code.
@@ -86,26 +57,26 @@ def command(measure, options_class, name, description, argv=None, epilog=""):
         measure: function of a record of options that returns a `Result`.
         options_class: record with `json` and `quick`, its own or those of a record in it.
     """
-    prog = f"python -m {name}"
-    options, debug = cli.parse(options_class, argv, prog, description, epilog)
+    options, debug = cli.parse(options_class, argv, f"python -m {name}", description, epilog)
     return cli.run(_run, measure, options, debug=debug)
 
 
 def _run(measure, options):
     result = measure(options)
-    print(markdown(result.to_json()))
+    found = {"quick": cli.value_of(options, "quick"), **dataclasses.asdict(result)}
+    print(markdown(found))
     path = cli.value_of(options, "json")
     if path:
-        write_json(path, {"quick": cli.value_of(options, "quick"), **result.to_json()})
+        write_json(path, found)
     if result.failed:
         raise ChildProcessError(result.failed)
 
 
 def markdown(found):
-    """What `Result.to_json` made, as Markdown tables and a list of notes."""
+    """A `Result` as a dict, as Markdown tables and a list of notes."""
     parts = []
     if found["figures"]:
-        parts.append(table([_cells(Figure(**_without(row, "met"))) for row in found["figures"]]))
+        parts.append(table([_cells(row) for row in found["figures"]]))
     if found["rows"]:
         rows = [{"": name, **row} for name, row in found["rows"].items()]
         parts.append(table([{k: _text(v) for k, v in row.items()} for row in rows]))
@@ -114,21 +85,17 @@ def markdown(found):
 
 
 def _cells(row):
-    low, high = row.spread
+    low, high = row["spread"]
     return {
-        "measured": row.name,
-        " ": f"{row.value:.4g}",
-        "beside": row.against,
-        "  ": f"{row.base:.4g}",
-        "unit": row.unit,
-        "ratio": f"{row.ratio:.3g}",
+        "measured": row["name"],
+        " ": _text(row["value"]),
+        "beside": row["against"],
+        "  ": _text(row["base"]),
+        "unit": row["unit"],
+        "ratio": f"{row['ratio']:.3g}",
         "lowest-highest": f"{low:.3g}-{high:.3g}",
-        "aim": row.aim + {None: "", True: " met", False: " MISSED"}[row.met],
+        "aim": row["aim"] + {None: "", True: " met", False: " MISSED"}[row["met"]],
     }
-
-
-def _without(row, name):
-    return {key: value for key, value in row.items() if key != name}
 
 
 def _text(value):

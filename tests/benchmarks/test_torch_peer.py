@@ -20,7 +20,14 @@ def made(loso="", **changes):
     rng = np.random.default_rng(1)
     for weight in trainer.model.trainable_weights:  # biases and the head start at zero
         weight.assign_add(rng.normal(0, 0.05, weight.shape))
-    return options, trainer, peer.peer_of(options, trainer.model).eval()
+    return options, trainer, with_weights(options, trainer.model).eval()
+
+
+def with_weights(options, model):
+    """The peer with the weights of the Keras model."""
+    import torch_weights
+
+    return torch_weights.copy_from_keras(peer.peer_of(options), model)
 
 
 def smooth_batch(options):
@@ -53,15 +60,15 @@ def test_it_predicts_as_the_keras_model(loso):
 
 def test_the_default_model_has_as_many_parameters():
     options = setting.options_of(BenchOptions())
-    peer.peer_of(options, setting.predictor(options))  # names what differs
+    with_weights(options, setting.predictor(options))  # names what differs
 
 
 def test_other_sizes_and_parts_are_refused():
     options, trainer, theirs = made()
     with pytest.raises(ValueError, match="differ"):
-        peer.peer_of(cli.replace(options, readout=16), trainer.model)
+        with_weights(cli.replace(options, readout=16), trainer.model)
     with pytest.raises(ValueError, match="face_fusion True only"):
-        peer.peer_of(cli.replace(options, face_fusion=False), trainer.model)
+        peer.peer_of(cli.replace(options, face_fusion=False))
     from benchmarks.torch_peer.training import Training
 
     with pytest.raises(ValueError, match="photometric"):
@@ -81,7 +88,7 @@ def test_it_learns_as_the_keras_model(dgm):
     expected = trainer.fit(tf.data.Dataset.from_tensors(batch).repeat())[0]["loss"]
     loss = trained.run(peer.as_tensors({**batch[0], **batch[1]}), steps=3)
     assert loss == pytest.approx(expected, abs=ROOM)
-    averaged = peer.peer_of(options, trainer.model)  # holds the averaged weights after `fit`
+    averaged = with_weights(options, trainer.model)  # holds the averaged weights after `fit`
     averaged = flat(averaged.parameters())
     apart, moved = averaged - flat(trained.average), averaged - start
     # AdamW makes a whole step of what rounding left of a zero gradient

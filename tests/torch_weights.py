@@ -1,11 +1,11 @@
-"""Copies a Keras model's weights into its PyTorch peer."""
+"""Copies a Keras model's weights into its PyTorch peer, `benchmarks.torch_peer`."""
 
 import numpy as np
 import torch
 
 
 def copy_from_keras(peer, model):
-    """Fills the peer `FrlDgt` with the weights of the Keras model.
+    """Fills the peer `FrlDgt` with the weights of the Keras model; returns the peer.
 
     Raises:
         ValueError: if a shape differs or a number of parameters is left over.
@@ -15,6 +15,7 @@ def copy_from_keras(peer, model):
     own = sum(parameter.numel() for parameter in peer.parameters())
     if not copied == trained == own:
         raise ValueError(f"the models differ: {trained} Keras and {own} PyTorch parameters")
+    return peer
 
 
 def _copy(parameter, array):
