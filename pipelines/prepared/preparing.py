@@ -108,7 +108,7 @@ def _places(root):
     for text in [root] if isinstance(root, (str, os.PathLike)) else root or ():
         name, equals, place = str(text).rpartition("=")
         places.append(name + equals + os.path.realpath(os.path.expanduser(place)))
-    return places
+    return sorted(places)
 
 
 def _folder(preparation, folder):

@@ -8,8 +8,11 @@ import sys
 
 import cartoon
 import cv2
+import disk
 import numpy as np
 import pytest
+from rendered import faces, layouts
+from rendered import smic as smic_releases
 
 from pipelines import protocols
 from pipelines.faces import align
@@ -24,6 +27,7 @@ from pipelines.prepared import (
 )
 from pipelines.prepared.preparing import prepare_clip
 from pipelines.schema import DataError, Skipped
+from pipelines.synthetic.plan import SynthesisConfig
 
 CLIPS = {"s01_ne_01": 4, "s01_sur_01": 5, "s02_po_01": 3}
 
@@ -288,3 +292,75 @@ def test_reading_loads_nothing_heavy():
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_composite_is_prepared_once_for_all_its_protocols(tmp_path):
+    clips = {
+        "smic": [("s01", "s01_ne_01", 98, "", 100, "", "negative")],
+        "casme2": [
+            ("sub01", "EP02_01f", 98, 99, 100, "4", "disgust", "III"),
+            ("sub01", "EP03_01f", 98, 99, 100, "4", "others", "VII"),
+        ],
+        "samm": [("006", "006_1_2", 98, 98, 100, "L12", "happiness", "II")],
+    }
+    for name, rows in clips.items():
+        rows = [layouts.Row(*row) for row in rows]
+        faces.write_rows(tmp_path / name, name, rows, SynthesisConfig(frame_size=(320, 240)))
+    roots = tuple(f"{name}={tmp_path / name}" for name in clips)
+    folder, manifest = prepare(PreparationOptions("megc2019", roots), jobs=1)
+    assert ensure_prepared(PreparationOptions("megc2019", roots[::-1])) == (folder, manifest)
+    found = {}
+    for name in ("megc2019", "megc2018", "casme2-5", "smic-3"):
+        protocol = protocols.choose("megc2019", name)
+        found[name] = protocols.labels(manifest["clips"], protocol).tolist()
+    assert found == {
+        "megc2019": [0, 0, -1, 1],
+        "megc2018": [-1, 2, -1, 1],
+        "casme2-5": [-1, 0, 2, -1],
+        "smic-3": [0, -1, -1, -1],
+    }
+    assert manifest["clips"][3]["notes"][0].startswith("apex 98 is the onset")
+    assert open_prepared(folder).labels.tolist() == found["megc2019"]
+
+
+def test_the_classes_are_those_of_the_default_protocol(tmp_path):
+    rows = [layouts.Row("sub01", "EP01_5", 98, 99, 100, "4", "tense")]
+    disk.write_copy(tmp_path / "casme", "casme", rows)
+    for path in (tmp_path / "casme").rglob("*.jpg"):
+        cv2.imwrite(str(path), cartoon.face(seed=1)[..., ::-1])
+    _, manifest = prepare(PreparationOptions("casme", (str(tmp_path / "casme"),)), jobs=1)
+    assert manifest["classes"] == ["disgust", "repression", "surprise", "tense"]
+    assert manifest["clips"][0]["label"] == 3
+
+
+# Clips of SMIC with errata of their own: onset, offset, label.
+PECULIAR = {
+    "s03_ne_16": (409046, 409063, 0),
+    "s09_sur_01": (61206, 61232, 2),
+    "s09_sur_02": (61250, 61291, 2),
+    "s18_sur_03": (1695782, 1695809, 2),
+}
+
+
+@pytest.mark.slow
+def test_three_releases_of_one_database_give_the_same_clips(tmp_path):
+    found = {}
+    for release in smic_releases.RELEASES:
+        for clip, (onset, offset, _) in PECULIAR.items():
+            image = cartoon.face(seed=int(clip[1:3]))[..., ::-1]
+            for number in smic_releases.numbers(release, clip, onset, offset):
+                path = tmp_path / release / smic_releases.frame(release, clip, number)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), image)
+        if release == "long":
+            sheet = smic_releases.annotation([(name, *span[:2]) for name, span in PECULIAR.items()])
+            sheet.to_excel(tmp_path / release / smic_releases.SHEET, sheet_name="HS", index=False)
+        _, manifest = prepare(smic(tmp_path / release, max_frames=3), release + "-out", jobs=1)
+        assert manifest["skipped"] == []
+        found[release] = {item["clip"]: item for item in manifest["clips"]}
+    labels = {name: label for name, (_, _, label) in PECULIAR.items()}
+    assert {name: item["label"] for name, item in found["raw"].items()} == labels
+    assert {name: item["label"] for name, item in found["long"].items()} == labels
+    assert set(found["cropped"]) == set(labels) - {"s18_sur_03"}
+    for name, item in found["long"].items():
+        assert item["numbers"][0] == found["raw"][name]["numbers"][0]
