@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import signal
+import sys
 import time
 
 import numpy as np
@@ -34,19 +35,16 @@ def record(task, **more):
 
 def of_this_process(task, seconds=0.0):
     """Answers with what this process is, and how many tasks it has had."""
-    import tensorflow as tf
-
-    from me_keras import parallel
-
     had.append(task.index)
     time.sleep(seconds)
-    return {
-        "process": os.getpid(),
-        "had": len(had),
-        "threads": parallel.num_threads(),
-        "inter": tf.config.threading.get_inter_op_parallelism_threads(),
-        "member": "TF_CONFIG" in os.environ,
-    }
+    found = {"process": os.getpid(), "had": len(had), "member": "TF_CONFIG" in os.environ}
+    if "tensorflow" in sys.modules:
+        from me_keras import parallel
+
+        threading = sys.modules["tensorflow"].config.threading
+        found["threads"] = parallel.num_threads()
+        found["inter"] = threading.get_inter_op_parallelism_threads()
+    return found
 
 
 had: list = []

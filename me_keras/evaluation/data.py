@@ -18,7 +18,8 @@ def load_data(options):
     """The prepared database, made first where it is missing or out of date, and its manifest."""
     from pipelines.prepared import ensure_prepared, open_prepared
 
-    folder, manifest = ensure_prepared(options.data.preparation, options.data.prepared)
+    wanted = options.data
+    folder, manifest = ensure_prepared(wanted.preparation, wanted.prepared, 0, wanted.protocol)
     return open_prepared(folder), manifest
 
 
@@ -30,15 +31,20 @@ def under_protocol(prepared, manifest, protocol, options):
     Returns:
         tuple of the clips taken, the group of each, and the list of `Fold`.
     Raises:
-        DataError: no clip of the protocol, too little to hold something out, or a subject asked for
-            that is not there.
+        DataError: too few of the protocol's clips, too little to hold something out, or a subject
+            asked for that is not there.
     """
+    from pipelines.prepared import check_missing
+
     print(f"protocol {protocol.name}: {protocol.title}")
     for line in protocols.summary(manifest["clips"], protocol).splitlines():
         print(f"  {line}")
     for line in protocols.differences(manifest["clips"], protocol):
         print(f"  differs: {line}")
     prepared, groups = _select(prepared, manifest, protocol)
+    # The clips may have been prepared under a protocol that has no use for those missing now.
+    allowed = options.data.preparation.allow_missing
+    check_missing(manifest["clips"], manifest["skipped"], protocol, allowed)
     try:
         if protocol.evaluation == protocols.SPLITS:
             return prepared, groups, folds.fixed_splits(groups, protocols.TRAIN)

@@ -8,7 +8,7 @@ import sys
 from me_keras import __version__
 from me_keras.evaluation.folds import pool
 from me_keras.options import NOT_OPTIONS, RENAMED, ExecutionOptions, Options
-from pipelines import cli, files
+from pipelines import cli, files, protocols
 from pipelines.schema import DataError, OptionError
 
 _IN_A_FOLD = ("group", "seed", "predictions", "warmup", "history", "seconds")
@@ -173,6 +173,8 @@ def write_results(options, prepared, table, manifest, records, out):
     from me_keras.evaluation import report, scores
 
     predictions = pool(records, table, prepared.classes)
+    protocol = protocols.choose(options.dataset, options.data.protocol)
+    skipped = protocols.lost(manifest["skipped"], protocol)
     results = {
         **scores.score(predictions, prepared.classes),
         "dataset": options.dataset,
@@ -183,9 +185,9 @@ def write_results(options, prepared, table, manifest, records, out):
         "counts": {
             "clips": int(predictions["key"].nunique()),
             "subjects": int(predictions["subject_key"].nunique()),
-            "skipped": len(manifest["skipped"]),
+            "skipped": len(skipped),
         },
-        "skipped": manifest["skipped"],
+        "skipped": skipped,
         "seconds": sum(record["seconds"] for record in records),
         "data_digest": prepared.digest,
         "tuned_on": scores.tuning_stamp(options.run.tuned_on, predictions["subject_key"]),

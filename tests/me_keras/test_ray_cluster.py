@@ -84,7 +84,7 @@ def head():
 
 def run(function, head, tasks=None, **more):
     tasks = tasks or fold_workers.tasks(6)
-    done = parallel.run(function, tasks, options(ray_address=head, **more))
+    done = ray_cluster.run(function, tasks, options(ray_address=head, **more), parallel.RETRIES)
     return {task.fold.group: result for task, result in done}
 
 
@@ -95,7 +95,6 @@ def test_tasks_on_two_nodes(head, tmp_path, capfd):
     assert not any(isinstance(result, parallel.Died) for result in found.values()), found
     assert len({result["process"] for result in found.values()}) == 2
     assert max(result["had"] for result in found.values()) > 1  # a process takes task by task
-    assert {result["threads"] for result in found.values()} == {1}
     assert capfd.readouterr() == ("", "")
 
     assert len(run(fold_workers.Dies(str(tmp_path), "s01", 2), head)) == 6  # twice killed
@@ -120,7 +119,7 @@ def test_from_an_iterable_no_more_tasks_are_taken_than_fit(head):
             out.append(task)
             yield task
 
-    for _ in parallel.run(fold_workers.record, hand_out(), options(ray_address=head)):
+    for _ in ray_cluster.run(fold_workers.record, hand_out(), options(ray_address=head), 0):
         assert len(out) <= 2
         out.pop(0)
 

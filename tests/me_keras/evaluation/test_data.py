@@ -11,7 +11,7 @@ from pipelines import cli, protocols
 from pipelines.prepared import open_prepared, read_manifest
 from pipelines.schema import DataError
 
-OPTIONS = cli.replace(Options(), protocol="synthetic-3", motion="dgm", image_size=16)
+OPTIONS = cli.replace(Options(), protocol="synthetic-3", motion="dgm")
 PROTOCOL = protocols.choose("synthetic", "synthetic-3")
 
 
@@ -45,6 +45,18 @@ def test_no_clip_of_the_protocol(folder):
         clip["emotion"] = "boredom"
     with pytest.raises(DataError, match="no clip of protocol synthetic-3 can be used"):
         data.under_protocol(open_prepared(folder), manifest, PROTOCOL, OPTIONS)
+
+
+def test_what_is_missing_is_judged_by_the_protocol_that_runs(folder, capsys):
+    manifest = read_manifest(folder)
+    lost = {"key": "synthetic/s09/1", "path": "copy/s09", "reason": "no frames", "emotion": "boredom"}
+    arguments = open_prepared(folder), {**manifest, "skipped": [lost] * 3}, PROTOCOL
+    data.under_protocol(*arguments, OPTIONS)
+    assert "3 clips are missing that synthetic-3 does not take" in capsys.readouterr().err
+    lost["emotion"] = "surprise"
+    with pytest.raises(DataError, match="3 of 9 clips cannot be used; the first: synthetic/s09/1"):
+        data.under_protocol(*arguments, OPTIONS)
+    data.under_protocol(*arguments, cli.replace(OPTIONS, allow_missing=True))
 
 
 def test_a_subject_that_is_not_there(folder):
