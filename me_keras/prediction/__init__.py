@@ -1,1 +1,1 @@
-"""What `me_keras.predict` is made of: sources of frames, windows, models, and the picture."""
+"""Predictions of images, clips and long videos: alignment, windows, model, result, picture."""

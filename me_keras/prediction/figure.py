@@ -14,10 +14,10 @@ import typing
 
 import numpy as np
 
-from me_keras.evaluation.files import write_whole
-from me_keras.prediction import colours, pairs
-from me_keras.prediction.evidence import STILL_PX
+from me_keras.exporting.motion_figures import STILL_PX, face_mask
+from me_keras.prediction import colours
 from me_keras.prediction.result import Prediction, decimals
+from pipelines.files import write_whole
 
 DPI = 150
 WIDTH, SIDE = 10.667, 2.95  # inches, of the figure (1600 px) and of a panel
@@ -155,7 +155,7 @@ def _flow(axes, picture):
     """The displacement as colours on a pale face, arrows where it is above noise, the wheel."""
     size = len(picture.onset)
     length = np.linalg.norm(picture.displacement, axis=-1)
-    inside = pairs.face_mask(size)
+    inside = face_mask(size)
     limit = colours.nice_limit(length[inside], FINEST)
     colour = colours.wheel(picture.displacement, limit)
     shade = 0.75 + 0.25 * picture.onset[..., None]  # the face stays visible, the hue true
@@ -189,7 +189,7 @@ def _magnitude(axes, picture):
 
     size = len(picture.onset)
     length = np.linalg.norm(picture.displacement, axis=-1)
-    limit = colours.nice_limit(length[pairs.face_mask(size)], FINEST)
+    limit = colours.nice_limit(length[face_mask(size)], FINEST)
     _grey(axes, picture.onset, "d  magnitude")
     heat = axes.imshow(
         length, cmap="inferno", vmin=0, vmax=limit, interpolation="bilinear", gid="magnitude",

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import abc
 import pathlib
+import threading
 
 import numpy as np
 
-from me_keras.prediction.pairs import Alignment
+from me_keras.exporting import contract as contracts
+from me_keras.exporting import versions
+from me_keras.exporting.contract import REMEDY
+from me_keras.prediction.alignment import Alignment
 from pipelines import silence
+from pipelines.progress import say
 from pipelines.schema import REGIONS, DataError
 
-SIGNATURE = "displacement"  # the signature that tells motion and attention beside probabilities
 BATCH, SERVED_BATCH = 16, 4  # pairs asked about at once, here and over the network
+FRAMES, MOTION = "displacement", "serving_regions"  # the signatures that say most
+FIGURES = {"displacement_mean_px", "displacement_max_px", "reconstruction_gain", "motion_explained"}
 
 
 class Model(abc.ABC):
-    """What both kinds of model share: a contract, and `ask` in batches.
+    """What both kinds of model share: a contract, and `ask` in batches. Safe in several threads.
 
     Attributes:
         name: what results call it.
@@ -36,23 +42,27 @@ class Model(abc.ABC):
         self.regions = tuple(contract["regions"]) if contract else REGIONS
 
     def ask(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Answers about pairs, as `pairs.model_inputs` makes them.
+        """Answers about pairs, as `alignment.model_inputs` makes them.
 
         Returns:
-            dict of `probabilities` (b, k), `displacement` (b, S, S, 2) px, `gain` (b,) and
-            `attention` (b, 9), float32.
+            dict of `probabilities` (b, k), `attention` (b, 9), `displacement` (b, S, S, 2) px and
+            the figures of `exporting.motion_figures` (b,), float32.
         Raises:
             DataError: the model refuses, or cannot be reached.
         """
-        count = len(inputs["onset"])
-        parts = [
-            self._call({k: v[i : i + self.batch] for k, v in inputs.items()}, SIGNATURE)
-            for i in range(0, count, self.batch)
-        ]
+        on_frames = "motion" not in inputs
+        names = ("onset", "apex", "regions") if on_frames else ("motion", "regions")
+        given = {name: inputs[name] for name in names}
+        parts = []
+        for start in range(0, len(inputs["regions"]), self.batch):
+            part = {name: values[start : start + self.batch] for name, values in given.items()}
+            parts.append(self._call(part, FRAMES if on_frames else MOTION))
         if not self.classes:
-            one = self._call({k: v[:1] for k, v in inputs.items()}, "serving_regions")
+            one = self._call({k: v[:1] for k, v in given.items()}, "serving_regions")
             self.classes = tuple(_text(name) for name in one["classes"][0])
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        wanted = [name for name in parts[0] if name not in ("classes", "predicted", "magnitude")]
+        answers = {name: np.concatenate([part[name] for part in parts]) for name in wanted}
+        return answers if on_frames else {**answers, **_figures(inputs)}
 
     @abc.abstractmethod
     def close(self):
@@ -77,23 +87,35 @@ def open_model(path="saved_models/frl_dgt", server: str | None = None) -> Model:
             how faces are aligned; where there is none, the server's own shapes do.
         server: "grpc://host:8500" or "http://host:8501"; None runs the model here.
     Raises:
-        DataError: no such model, broken, or the server does not answer.
+        DataError: no such model, not for frames, or the server does not answer.
     """
     return ServedModel(server, path) if server else LocalModel(path)
 
 
 class LocalModel(Model):
-    """The newest version under a folder, run by TensorFlow in this process."""
+    """The newest version under a folder, run by TensorFlow in this process.
+
+    TensorFlow and the model are loaded when it is first asked, which is then said.
+    """
 
     def __init__(self, path):
-        from me_keras.exporting import contract, versions
+        self._folder = versions.newest_version(path)
+        facts = contracts.read_contract(self._folder)
+        super().__init__(str(self._folder), facts, _alignment(facts, self._folder))
+        self._loaded = None
+        self._lock = threading.Lock()
 
-        folder = versions.newest_version(path)
-        facts = contract.read_contract(folder)
-        super().__init__(str(folder), facts, _alignment(facts, folder))
-        self._loaded = _load(folder)
-        if SIGNATURE not in self._loaded.signatures:
-            raise DataError(f"{folder}: no signature {SIGNATURE!r}; {_AGAIN}")
+    def load(self):
+        """The SavedModel, loaded once.
+
+        Raises:
+            DataError: it is broken.
+        """
+        with self._lock:
+            if self._loaded is None:
+                say(f"loading TensorFlow and {self.name}")
+                self._loaded = _load(self._folder)
+            return self._loaded
 
     def close(self):
         """Lets go of the model."""
@@ -102,17 +124,18 @@ class LocalModel(Model):
     def _call(self, inputs, signature):
         import tensorflow as tf
 
+        loaded = self.load()
         tensors = {name: tf.constant(values) for name, values in inputs.items()}
         try:
             with silence.without_stderr():
-                outputs = self._loaded.signatures[signature](**tensors)
+                outputs = loaded.signatures[signature](**tensors)
         except tf.errors.OpError as error:
             raise DataError(f"{self.name}: {_first_line(error.message)}") from None
         return {name: values.numpy() for name, values in outputs.items()}
 
 
 class ServedModel(Model):
-    """A model behind TensorFlow Serving, asked over gRPC or REST."""
+    """A model behind TensorFlow Serving, asked over gRPC or REST; needs no TensorFlow here."""
 
     batch = SERVED_BATCH  # as JSON a displacement is 0.6 MB
 
@@ -121,15 +144,13 @@ class ServedModel(Model):
 
         facts, folder = None, pathlib.Path(path)
         if folder.is_dir():
-            from me_keras.exporting import contract, versions
-
             folder = versions.newest_version(path)
-            facts = contract.read_contract(folder)
+            facts = contracts.read_contract(folder)
         served = facts["model"] if facts else folder.name
         alignment = _alignment(facts, folder) if facts else None
         self._client = serving.connect(address, model=served)
         try:
-            size = _served_size(address, self._client.metadata())
+            size = _served_size(address, self._client.metadata(), alignment or Alignment())
             if alignment and size != alignment.image_size:
                 raise DataError(
                     f"{address} serves a model for {size} px faces, {folder} is for "
@@ -147,31 +168,54 @@ class ServedModel(Model):
         return self._client.predict(inputs, signature)
 
 
-_AGAIN = "export the model again with python -m me_keras.export"
-
-
-def _served_size(address, metadata):
+def _served_size(address, metadata, alignment):
+    """Side of the faces that the model at `address` is given; DataError if it is none of ours."""
+    on_frames = alignment.motion == "dgm"
+    signature, name = (FRAMES, "onset") if on_frames else (MOTION, "motion")
     try:
-        return int(metadata["signatures"][SIGNATURE]["inputs"]["onset"]["shape"][1])
+        found = metadata["signatures"][signature]
+        size = int(found["inputs"][name]["shape"][1])
     except (KeyError, TypeError, IndexError):
         raise DataError(
-            f"{address}: the model there has no signature {SIGNATURE!r} of a fixed size; {_AGAIN}"
+            f"{address}: the model there has no signature {signature!r} of {name} of a fixed size; "
+            f"give its --model, or {REMEDY}"
         ) from None
+    if on_frames and not FIGURES <= set(found["outputs"]):
+        raise DataError(f"{address}: the model there is of an older version; {REMEDY}")
+    return size
 
 
 def _alignment(contract, folder):
-    """The alignment of the contract, if the code here still aligns like that."""
+    """The alignment of the contract, if frames can be aligned like that here."""
+    from pipelines import flow
     from pipelines.faces import align
 
-    told = contract["alignment"]
+    told, motion = contract["alignment"], contract["motion"]["source"]
+    if told is None or motion not in ("dgm", *flow.MOTIONS):
+        raise DataError(
+            f"{folder}: this model is given images of motion as its database publishes them "
+            f"(--motion {motion}), which frames cannot give; ask it with its signatures, or export "
+            "a run on a database of frames"
+        )
     ours = {"eye_distance": align.EYE_DISTANCE, "eye_level": align.EYE_LEVEL}
     for name, value in ours.items():
         if abs(told.get(name, value) - value) > 1e-9:
             raise DataError(
                 f"{folder}: made for faces with {name} {told[name]}, this version aligns them to "
-                f"{value}; {_AGAIN}"
+                f"{value}; {REMEDY}"
             )
-    return Alignment(contract["image_size"], told["margin"], told.get("rigid", True))
+    return Alignment(contract["image_size"], told["margin"], told.get("rigid", True), motion)
+
+
+def _figures(inputs):
+    """Displacement by optical flow and what it explains, for a model that is given motion maps."""
+    from me_keras.exporting.motion_figures import motion_figures
+    from me_keras.layers.warp import dense_warp
+
+    displacement = inputs["displacement"]
+    warped = dense_warp(inputs["apex"], displacement)
+    figures = motion_figures(inputs["onset"], inputs["apex"], warped, displacement)
+    return {"displacement": displacement, **{name: v.numpy() for name, v in figures.items()}}
 
 
 def _load(folder):
@@ -181,7 +225,7 @@ def _load(folder):
         return tf.saved_model.load(str(folder))
     except Exception as error:  # many kinds, from protobuf's to TensorFlow's own
         raise DataError(
-            f"{folder}: cannot be loaded as a SavedModel ({_first_line(error)}); {_AGAIN}"
+            f"{folder}: cannot be loaded as a SavedModel ({_first_line(error)}); {REMEDY}"
         ) from None
 
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import typing
 
 import numpy as np
 
-from me_keras.prediction.evidence import STILL_EXPLAINED, STILL_PX
+from me_keras.exporting.motion_figures import STILL_EXPLAINED, STILL_PX
+
+GAIN = (
+    "gain and explained: the share of the difference between onset and apex that is motion and not "
+    "noise or light; never near 1 on films of a camera"
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -20,8 +26,9 @@ class Window:
         seconds: dict of when `first`, `last`, `onset` and `apex` were taken; None where unknown.
         classes: names of the classes.
         probabilities: (k,) one for each class, adding up to 1; empty where there is no answer.
-        gain: reconstruction gain as the model states it: 1 - error(warped) / error(unwarped).
-        explained: as `evidence.explained`, the gain on the face alone, free of pixel noise.
+        gain, explained: `reconstruction_gain` and `motion_explained` of
+            `exporting.motion_figures`: shares of the difference between onset and apex that are
+            motion and not noise, over the image and over the smoothed face.
         mean_displacement, max_displacement: over the face, px of the aligned face.
         problem: why there is no answer; "" where there is one.
         notes: what makes the answer doubtful, a line each.
@@ -51,6 +58,11 @@ class Window:
         """Whether the face moved more than noise alone makes it seem to."""
         return self.explained >= STILL_EXPLAINED and self.max_displacement >= STILL_PX
 
+    @property
+    def motion(self) -> tuple[bool, float]:
+        """Whether it is beyond doubt, and its mean motion as far as it is explained, px."""
+        return not self.notes, self.mean_displacement * max(self.explained, 0.0)
+
     def to_json(self) -> dict:
         """The window as JSON can hold it."""
         answered = not self.problem
@@ -70,6 +82,71 @@ class Window:
             "problem": self.problem or None,
             "notes": list(self.notes),
         }
+
+
+def rise(windows: typing.Sequence[Window]) -> int:
+    """Index of the window that shows an expression best, of windows in order.
+
+    It is the one with the most motion that its displacement explains. An expression rises and then
+    falls, and its fall, seen alone, is another motion that may well be larger: so of the windows
+    that overlap the strongest and hold at least half of its motion, the first is taken.
+    """
+    strongest = max(windows, key=lambda window: window.motion)
+    sure, motion = strongest.motion
+    return next(
+        index
+        for index, window in enumerate(windows)
+        if window.last >= strongest.first and window.motion >= (sure, 0.5 * motion)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """Overlapping windows of a recording in which the face moved: one expression, as a rule.
+
+    Attributes:
+        start, end: the frames between which the motion lies, to within a window.
+        apex: frame of the strongest motion.
+        seconds: dict of when they were taken; None where unknown.
+        predicted: class of the window that shows it best, with its `probability`.
+        windows: indices of its windows.
+    """
+
+    start: int
+    apex: int
+    end: int
+    seconds: dict | None
+    predicted: str
+    probability: float
+    windows: tuple[int, ...]
+
+    def to_json(self) -> dict:
+        """The event as JSON can hold it."""
+        return {**dataclasses.asdict(self), "windows": list(self.windows)}
+
+
+def find_events(windows: typing.Sequence[Window]) -> tuple[Event, ...]:
+    """The events along a recording: runs of overlapping windows that moved beyond doubt."""
+    runs: list[list[int]] = []
+    for index, window in enumerate(windows):
+        if window.moved and not window.notes:
+            if not runs or windows[runs[-1][-1]].last < window.first:
+                runs.append([])
+            runs[-1].append(index)
+    return tuple(_event(windows, run) for run in runs)
+
+
+def _event(windows, run):
+    first, last = windows[run[0]], windows[run[-1]]
+    best = windows[run[rise([windows[index] for index in run])]]
+    seconds = None
+    if first.seconds:
+        places = {"start": (first, "first"), "apex": (best, "apex"), "end": (last, "last")}
+        seconds = {name: window.seconds[at] for name, (window, at) in places.items()}
+    probability = float(max(best.probabilities))
+    return Event(
+        first.first, best.apex, last.last, seconds, best.predicted, probability, tuple(run)
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -93,7 +170,7 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prediction(Window):
-    """The answer to "what is in this clip?": that of its window with the most motion.
+    """The answer to "what is in this clip?": that of the window with the most motion.
 
     Attributes:
         source: what was looked at, a path as a rule.
@@ -107,12 +184,18 @@ class Prediction(Window):
     picture: Picture | None = None
     windows: tuple[Window, ...] = ()
 
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """`find_events` of its windows."""
+        return find_events(self.windows)
+
     def to_json(self) -> dict:
         """The prediction as JSON can hold it, without the images."""
         record = {"source": self.source, "model": self.model, **super().to_json()}
         if self.picture is not None:
             shares = (round(float(share), 6) for share in self.picture.attention)
             record["attention"] = dict(zip(self.picture.region_names, shares))
+        record["events"] = [event.to_json() for event in self.events]
         record["windows"] = [window.to_json() for window in self.windows]
         return record
 

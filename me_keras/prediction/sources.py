@@ -13,10 +13,12 @@ import typing
 
 import numpy as np
 
+from me_keras.prediction import containers
 from pipelines import silence
 from pipelines.faces import frames as frame_files
 from pipelines.schema import DataError
 
+PTS = 71  # cv2.CAP_PROP_PTS, new in OpenCV 4.11: time of the last frame, in frames; older ones: 0
 Reader = typing.Callable[[typing.Sequence[int]], typing.Iterator[np.ndarray]]
 
 
@@ -114,59 +116,70 @@ def _footage(name, count, seconds, read, labels=None, notes=()):
 
 
 def _video(path, fps):
-    stamps, rate, promised = _scan(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file or folder")
+    with silence.without_stderr():  # FFmpeg's complaints are told in one line of ours
+        scan = _scan(path)
+    stamps, rate = scan.stamps, scan.rate
     if not stamps:
         raise DataError(
             f"{path}: holds no frame that OpenCV can decode: broken, or a codec it lacks; "
             "convert it (H.264 or MJPEG), or give a folder of images"
         )
     seconds: np.ndarray | None = np.asarray(stamps) / 1000
+    notes = []
     if fps is not None:
         seconds = _even(len(stamps), fps)
+    elif not containers.states_rate(path):
+        seconds = None
+        notes.append("the video states no frame rate: looked at as a whole; say it with --fps")
     elif not np.all(np.diff(stamps) > 0):
         # No stamps in the container: it can only say how fast it is to be played.
         seconds = _even(len(stamps), rate) if rate > 0 else None
-    notes = []
-    if promised > len(stamps):
+    if scan.promised > len(stamps):
         notes.append(
-            f"the video announces {promised} frames, {len(stamps)} could be read: is it cut short?"
+            f"the video announces {scan.promised} frames, {len(stamps)} could be read: is it cut "
+            "short?"
         )
 
     def read(indices):
-        return _decode(path, indices)
+        return _decode(path, indices, scan.turn)
 
     return _footage(str(path), len(stamps), seconds, read, notes=notes)
 
 
-def _capture(path):
-    import cv2
+class _Scan(typing.NamedTuple):
+    """What a video says of itself: the time stamp of each frame, ms; frames per second; how many
+    frames it should have; how its picture is turned."""
 
-    if not path.is_file():
-        raise DataError(f"{path}: no such file or folder")
-    return cv2.VideoCapture(str(path))
+    stamps: list[float]
+    rate: float
+    promised: int
+    turn: containers.Turn
 
 
 def _scan(path):
-    """Time stamps of all frames, ms; frames per second and number of frames it says it has."""
     import cv2
 
-    with silence.without_stderr():  # FFmpeg's complaints are told in one line of ours
-        capture = _capture(path)
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        promised = int(max(capture.get(cv2.CAP_PROP_FRAME_COUNT), 0))
-        stamps = []
-        while capture.grab():
-            stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC))
-        capture.release()
-    return stamps, rate if np.isfinite(rate) else 0.0, promised
+    capture = cv2.VideoCapture(str(path))
+    rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
+    turn = containers.read_turn(path, capture.get(cv2.CAP_PROP_ORIENTATION_META))
+    stamps, late = [], 0.0
+    while capture.grab():
+        if not stamps:  # where frames are counted by the end's time, those before the start count
+            late = capture.get(PTS)
+        stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC))
+    capture.release()
+    return _Scan(stamps, rate if np.isfinite(rate) else 0.0, int(max(count - late, 0)), turn)
 
 
-def _decode(path, indices):
+def _decode(path, indices, turn):
     """The frames `indices`, which rise; those between are decoded but not converted."""
     import cv2
 
     with silence.without_stderr():
-        capture = _capture(path)
+        capture = cv2.VideoCapture(str(path))
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)  # it knows no mirrored pictures
     at, shape = -1, None
     try:
         for index in indices:
@@ -179,6 +192,6 @@ def _decode(path, indices):
             if shape not in (None, image.shape):
                 raise DataError(f"{path}: the frame size changes at frame {index}")
             shape = image.shape
-            yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+            yield turn.apply(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
     finally:
         capture.release()

@@ -9,7 +9,7 @@ import typing
 
 import numpy as np
 
-from me_keras.prediction.result import Prediction, Window, decimals
+from me_keras.prediction.result import GAIN, Prediction, Window, decimals
 
 SHOWN = 20  # windows of a recording printed; all of them are in --csv and --json
 
@@ -23,8 +23,19 @@ def text(predictions: typing.Sequence[Prediction]) -> str:
         who = f"{prediction.source}: " if len(predictions) > 1 else ""
         lines += [f"note: {who}{note}" for note in prediction.notes]
         if len(prediction.windows) > 1:
-            lines += ["", *_recording(prediction, head)]
-    return "\n".join(lines)
+            lines += ["", *_events(prediction), "", *_recording(prediction, head)]
+    return "\n".join([*lines, "", GAIN])
+
+
+def _events(prediction):
+    """A line per event of a recording."""
+    found = prediction.events
+    lines = [f"{prediction.source}: {len(found)} event{'s' * (len(found) != 1)}"]
+    rows = [["event", "class", "p", "start", "apex", "end"]]
+    for number, event in enumerate(found, start=1):
+        places = [_at(getattr(event, name), event.seconds, name) for name in rows[0][3:]]
+        rows.append([str(number), event.predicted, f"{event.probability:.3f}", *places])
+    return [*lines, *_columns(rows)] if found else lines
 
 
 def _recording(prediction, head):
@@ -58,17 +69,16 @@ def _cells(window: Window) -> list[str]:
     return [
         window.predicted if window.moved else f"({window.predicted})",
         *(f"{p:.3f}" for p in window.probabilities),
-        _frame(window, "onset"),
-        _frame(window, "apex"),
+        _at(window.onset, window.seconds, "onset"),
+        _at(window.apex, window.seconds, "apex"),
         decimals(window.gain),
         f"{window.mean_displacement:.2f}",
         f"{window.max_displacement:.2f}",
     ]
 
 
-def _frame(window, name):
-    number = str(getattr(window, name))
-    return number if window.seconds is None else f"{number} ({window.seconds[name]:.3f} s)"
+def _at(frame, seconds, name):
+    return str(frame) if seconds is None else f"{frame} ({seconds[name]:.3f} s)"
 
 
 def _columns(rows):
@@ -83,6 +93,15 @@ def _columns(rows):
         lines.append("  ".join(cells).rstrip())
     return lines
 
+
+MEANING = {
+    "first, last, onset, apex, start, end": "frames, counted from 0; seconds: when they were taken",
+    "gain, explained": GAIN.partition(": the ")[2] + "; gain over the image, explained over the "
+    "face, without the noise of single pixels",
+    "mean_displacement_px, max_displacement_px": "over the face, px of the aligned face",
+    "moved": "whether the face moved more than noise alone makes it seem to",
+    "attention": "share of the attention that each region receives",
+}
 
 CSV_COLUMNS = (
     "source",
@@ -100,31 +119,38 @@ CSV_COLUMNS = (
     "mean_displacement_px",
     "max_displacement_px",
     "moved",
+    "event",
     "problem",
     "notes",
 )
 
 
 def as_csv(predictions: typing.Sequence[Prediction]) -> str:
-    """A row per window (one for a short clip), with a column p_<class> for each class."""
+    """A row per window (one for a short clip), with a column p_<class> for each class.
+
+    `event` is the number of the event that the window is part of, from 1.
+    """
     classes = list(dict.fromkeys(name for p in predictions for name in p.classes))
     columns = [*CSV_COLUMNS, *(f"p_{name}" for name in classes)]
     file = io.StringIO()
     writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for prediction in predictions:
-        for window in prediction.windows:
+        events = {w: n for n, e in enumerate(prediction.events, 1) for w in e.windows}
+        for number, window in enumerate(prediction.windows):
             record = {k: "" if v is None else v for k, v in window.to_json().items()}
             seconds = {f"{k}_s": v for k, v in (window.seconds or {}).items()}
             shares = {f"p_{k}": v for k, v in zip(window.classes, window.probabilities)}
             record["notes"] = "; ".join(window.notes)
-            writer.writerow({**record, **seconds, **shares, "source": prediction.source})
+            place = {"source": prediction.source, "event": events.get(number, "")}
+            writer.writerow({**record, **seconds, **shares, **place})
     return file.getvalue()
 
 
 def as_json(predictions: typing.Sequence[Prediction], failed: dict[str, str]) -> str:
     """All predictions, and why there is none for the sources in `failed`."""
     record = {
+        "meaning": MEANING,
         "predictions": [prediction.to_json() for prediction in predictions],
         "failed": [{"source": source, "problem": problem} for source, problem in failed.items()],
     }

@@ -75,7 +75,7 @@ def test_models_on_motion_maps(options):
         exported.assert_answers(exported.expected(found, name, request), outputs)
     request = requests["serving_regions"]
     with pytest.raises(tf.errors.InvalidArgumentError, match="as many examples as motion maps"):
-        answers.function("serving_regions")(request["motion"], request["regions"][:1])
+        answers.function("serving_regions")(**{**request, "regions": request["regions"][:1]})
 
 
 def options_of(**options):

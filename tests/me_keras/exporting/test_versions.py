@@ -83,6 +83,6 @@ def test_a_place_that_cannot_be_written(tmp_path):
     with pytest.raises(DataError, match="a file, not a folder of versions: choose another --out"):
         with versions.new_version(tmp_path / "file"):
             pass
-    with pytest.raises(DataError, match="cannot be written .*choose another --out"):
+    with pytest.raises(DataError, match="cannot be written .*choose another folder with --out"):
         with versions.new_version(pathlib.Path(tmp_path, "file", "below")):
             pass

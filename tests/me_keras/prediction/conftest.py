@@ -1,17 +1,20 @@
 """Synthetic clips and a stand-in model that the tests of predictions share."""
 
 import pytest
-import served_fixture
+import stand_in
 
+from me_keras import Predictor
 from me_keras.prediction import model as models
 from pipelines.synthetic import clip as clips
 from pipelines.synthetic import plan
 
+SIZE = 64
+
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory):
-    """A SavedModel that is no network; see `served_fixture`."""
-    return served_fixture.write_model(tmp_path_factory.mktemp("saved_models") / "frl_dgt")
+    """A SavedModel that is no network; see `stand_in`."""
+    return stand_in.write(tmp_path_factory.mktemp("saved_models") / "frl_dgt", size=SIZE)
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +31,8 @@ def spec():
 @pytest.fixture(scope="session")
 def frames(spec):
     return list(clips.render(spec))
+
+
+@pytest.fixture(scope="session")
+def predictor(model_folder):
+    return Predictor(model_folder)

@@ -6,25 +6,26 @@ import cv2
 import numpy as np
 import pytest
 
-from me_keras.prediction import evidence, figure, pairs, result
+from me_keras.exporting.motion_figures import STILL_PX, face_mask
+from me_keras.prediction import alignment, figure, result
 from pipelines import schema
 from pipelines.faces import align, landmarks
 from pipelines.synthetic import clip as clips
 
 SIZE, MARGIN = 128, 8
-WHERE = pairs.Alignment(SIZE, MARGIN)
+WHERE = alignment.Alignment(SIZE, MARGIN)
 CLASSES = ("negative", "positive", "surprise")
 
 
 @pytest.fixture(scope="module")
 def truth(spec, frames):
     """The answer a perfect model would give of the synthetic clip."""
-    pair = pairs.align_pair([frames[0], frames[spec.apex]], WHERE, spot=False)
-    inputs = pairs.model_inputs([pair], SIZE)
+    pair = alignment.align_pair([frames[0], frames[spec.apex]], WHERE, spot=False)
+    inputs = alignment.model_inputs([pair], SIZE)
     matrix = align.face_matrix(landmarks.detect_steadily(frames[0]), SIZE, 0)
     moved = clips.aligned_displacement(spec, matrix, SIZE)
     attention = np.arange(1, 10, dtype=np.float32) / 45
-    length = np.linalg.norm(moved, axis=-1)[pairs.face_mask(SIZE)]
+    length = np.linalg.norm(moved, axis=-1)[face_mask(SIZE)]
     picture = result.Picture(
         inputs["onset"][0, ..., 0], inputs["apex"][0, ..., 0], moved, inputs["regions"][0],
         schema.REGIONS, attention,
@@ -94,8 +95,8 @@ def test_arrows_stand_where_the_face_moved_and_point_as_it_moved(truth):
     assert len(x) > 5
     np.testing.assert_allclose(np.stack([arrows.U, arrows.V], -1), moved[y, x])
     length = np.linalg.norm(moved, axis=-1)
-    inside = pairs.face_mask(SIZE)
-    assert inside[y, x].all() and (length[y, x] >= evidence.STILL_PX).all()
+    inside = face_mask(SIZE)
+    assert inside[y, x].all() and (length[y, x] >= STILL_PX).all()
     step = SIZE // figure.ARROWS
     grid = np.zeros_like(inside)
     grid[step // 2 :: step, step // 2 :: step] = True

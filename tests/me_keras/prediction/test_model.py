@@ -1,50 +1,55 @@
 """Models: what the stand-in answers can be computed by hand; what cannot be used is named."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
-import served_fixture
+import stand_in
+from exported import boxes
 
 from me_keras import serving
 from me_keras.exporting import contract
 from me_keras.prediction import model as models
-from me_keras.prediction.pairs import Alignment
+from me_keras.prediction.alignment import Alignment
 from pipelines import schema
 from pipelines.schema import DataError
 
-SIZE = served_fixture.IMAGE_SIZE
+SIZE = 64
 
 
 def inputs(batch, seed=0):
     rng = np.random.default_rng(seed)
     frames = rng.random((2, batch, SIZE, SIZE, 1), np.float32)
-    corner = 0.5 * rng.random((batch, 9, 2), np.float32)
-    boxes = np.concatenate([corner, corner + 0.25], -1)
-    return {"onset": frames[0], "apex": frames[1], "regions": boxes}
+    return {"onset": frames[0], "apex": frames[1], "regions": boxes(batch, rng)}
 
 
 @pytest.mark.parametrize("batch", [1, models.BATCH, 2 * models.BATCH + 3])
 def test_answers_in_batches_of_any_size(model, batch):
     asked = inputs(batch)
     answer = model.ask(asked)
-    change = asked["apex"] - asked["onset"]
-    np.testing.assert_allclose(answer["displacement"], change * [10, 5], rtol=1e-5)
-    np.testing.assert_allclose(answer["probabilities"].sum(-1), 1, rtol=1e-5)
-    np.testing.assert_allclose(answer["attention"], 1 / 9, rtol=1e-4)
-    assert answer["gain"].shape == (batch,)
+    frames = asked["onset"], asked["apex"]
+    np.testing.assert_allclose(
+        answer["displacement"], stand_in.displacement(*frames), rtol=1e-5, atol=1e-6
+    )
+    wanted = stand_in.probabilities(*frames)
+    np.testing.assert_allclose(answer["probabilities"], wanted, atol=1e-4)
+    area = np.prod(asked["regions"][..., 2:] - asked["regions"][..., :2], -1)
+    wanted = area / area.sum(1, keepdims=True)
+    np.testing.assert_allclose(answer["attention"], wanted, rtol=1e-4, atol=1e-6)
+    assert all(answer[name].shape == (batch,) for name in models.FIGURES)
 
 
 def test_the_contract_says_how_faces_are_aligned(model, model_folder):
-    assert model.alignment == Alignment(SIZE, served_fixture.MARGIN, True)
+    assert model.alignment == Alignment(SIZE, stand_in.MARGIN, True)
     assert model.classes == schema.CLASSES and model.regions == schema.REGIONS
     assert model.name == str(model_folder / "1")
     assert models.open_model(model_folder / "1").name == model.name
 
 
 def test_the_newest_version_is_taken(tmp_path):
-    base = served_fixture.write_model(tmp_path / "frl_dgt", version=9)
-    served_fixture.write_model(base, version=10)
+    base = stand_in.write(tmp_path / "frl_dgt", 9, SIZE)
+    stand_in.write(base, 10, SIZE)
     assert models.open_model(base).name.endswith("/10")
 
 
@@ -80,26 +85,45 @@ def edited(change):
     return edit
 
 
+@pytest.fixture
+def copy(model_folder, tmp_path):
+    """A copy of the model, to be damaged."""
+    return shutil.copytree(model_folder, tmp_path / "frl_dgt")
+
+
+@pytest.mark.parametrize(
+    "damage", [damaged("saved_model.pb"), without("variables/variables.index")]
+)
+def test_broken_models(copy, damage):
+    damage(copy / "1")
+    with pytest.raises(DataError, match="cannot be loaded as a SavedModel.*export"):
+        models.open_model(copy).load()
+
+
 @pytest.mark.parametrize(
     "damage, message",
     [
-        (damaged("saved_model.pb"), "cannot be loaded as a SavedModel"),
-        (without("saved_model.pb"), "cannot be loaded as a SavedModel"),
-        (without("variables/variables.index"), "cannot be loaded as a SavedModel"),
-        (damaged("assets.extra/contract.json"), "contract.json: not JSON"),
-        (without("assets.extra/contract.json"), "contract.json: cannot be read"),
+        (damaged("assets.extra/contract.json"), "contract.json cannot be read"),
+        (without("assets.extra/contract.json"), "contract.json: no such file"),
         (edited(lambda facts: facts.pop("classes")), "contract.json: .*classes"),
         (
             edited(lambda facts: facts["alignment"].update(eye_level=0.3)),
             "eye_level 0.3, this version aligns them to 0.22",
         ),
+        (
+            edited(lambda facts: facts.update(alignment=None)),
+            "given images of motion as its database publishes them",
+        ),
+        (
+            edited(lambda facts: facts["motion"].update(source="by hand")),
+            "given images of motion .*--motion by hand",
+        ),
     ],
 )
-def test_broken_models(tmp_path, damage, message):
-    folder = served_fixture.write_model(tmp_path / "frl_dgt") / "1"
-    damage(folder)
+def test_contracts_that_cannot_be_used_are_found_before_anything_is_loaded(copy, damage, message):
+    damage(copy / "1")
     with pytest.raises(DataError, match=f"{message}.*export"):
-        models.open_model(tmp_path / "frl_dgt")
+        models.open_model(copy)
 
 
 def test_absent_models(tmp_path):
@@ -115,8 +139,8 @@ closed: list = []
 class Client:
     """As `serving.connect` gives it: the model of the fixture behind an address."""
 
-    def __init__(self, model, size=SIZE):
-        self.model, self.size = model, size
+    def __init__(self, model, size=SIZE, figures=models.FIGURES):
+        self.model, self.size, self.figures = model, size, figures
 
     def close(self):
         closed.append(self)
@@ -124,7 +148,8 @@ class Client:
     def metadata(self):
         shape = [None, self.size, self.size, 1]
         frame = {"dtype": "float32", "shape": shape}
-        return {"signatures": {"displacement": {"inputs": {"onset": frame}}}}
+        outputs = dict.fromkeys(self.figures)
+        return {"signatures": {"displacement": {"inputs": {"onset": frame}, "outputs": outputs}}}
 
     def predict(self, inputs, signature):
         answer = self.model._call(inputs, signature)
@@ -165,6 +190,20 @@ def test_another_model_is_served_there(served, model_folder):
     with pytest.raises(DataError, match="128 px faces.*64 px: give the --model"):
         models.open_model(model_folder, "grpc://there:8500")
     assert len(closed) == 1
+
+
+def test_a_model_of_an_older_version_is_served_there(served, model_folder):
+    served[1]["figures"] = {"gain"}
+    with pytest.raises(DataError, match="there:8500: the model there is of an older version"):
+        models.open_model(model_folder, "grpc://there:8500")
+
+
+def test_what_is_loading_is_said_once(model_folder, capsys):
+    fresh = models.open_model(model_folder)
+    assert capsys.readouterr().err == ""
+    fresh.ask(inputs(1))
+    fresh.ask(inputs(1))
+    assert capsys.readouterr().err.count("loading TensorFlow and") == 1
 
 
 def test_a_server_that_is_down(tmp_path):

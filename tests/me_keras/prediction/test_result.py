@@ -1,5 +1,6 @@
 """Records of answers: JSON without images, and when a face held still."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -72,6 +73,38 @@ def test_json_of_a_prediction():
     assert record["probabilities"] == dict(zip(CLASSES, (0.1, 0.7, 0.2)))
     assert record["attention"] == {"nose": 0.25, "chin": 0.75}
     assert record["seconds"]["apex"] == 0.06 and record["windows"][0]["apex"] == 6
+
+
+def along(*windows):
+    """Windows (first, last, mean displacement, moved) of a recording of 100 frames a second."""
+    found = []
+    for first, last, mean, moved in windows:
+        places = {"first": first, "last": last, "onset": first, "apex": (first + last) // 2}
+        facts = {"seconds": {k: v / 100 for k, v in places.items()}, "mean_displacement": mean}
+        found.append(window(**places, **facts, explained=0.5 if moved else 0.0))
+    return found
+
+
+def test_overlapping_windows_that_moved_are_one_event():
+    windows = along(
+        (0, 50, 0.1, False), (25, 75, 0.4, True), (50, 100, 1.0, True), (75, 125, 0.9, True),
+        (100, 150, 0.1, False), (125, 175, 0.1, False), (150, 200, 0.6, True),
+    )  # fmt: skip
+    first, second = result.find_events(windows)
+    assert (first.start, first.apex, first.end, first.windows) == (25, 75, 125, (1, 2, 3))
+    assert (second.start, second.apex, second.end, second.windows) == (150, 175, 200, (6,))
+    assert first.seconds == {"start": 0.25, "apex": 0.75, "end": 1.25}
+    assert (first.predicted, first.probability) == ("positive", 0.7)
+    assert json.loads(json.dumps(first.to_json()))["windows"] == [1, 2, 3]
+
+
+def test_what_is_doubtful_still_or_unanswered_is_no_event():
+    windows = along((0, 50, 1.0, False), (25, 75, 1.0, True))
+    doubtful = dataclasses.replace(windows[1], notes=("a head that moved too far",))
+    nothing = result.Window(0, 9, 0, None, None, CLASSES, problem="no face")
+    assert result.find_events([windows[0], doubtful, nothing]) == ()
+    unknown = dataclasses.replace(windows[1], seconds=None)
+    assert result.find_events([unknown])[0].seconds is None
 
 
 def test_decimals_have_no_negative_zero():

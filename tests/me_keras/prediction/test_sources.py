@@ -1,10 +1,12 @@
 """Sources: folders, videos with their container's time stamps, arrays; and what is broken."""
 
+import struct
+
 import cv2
 import numpy as np
 import pytest
 
-from me_keras.prediction import sources
+from me_keras.prediction import containers, sources
 from pipelines.schema import DataError
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (6, 96, 128, 3), np.uint8)
@@ -47,14 +49,18 @@ def test_a_video_with_the_time_stamps_of_its_container(tmp_path, suffix):
     np.testing.assert_array_equal(np.stack(list(footage.read([0, 3, 5]))), FRAMES[[0, 3, 5]])
 
 
+def scan(stamps, rate):
+    return sources._Scan(stamps, rate, len(stamps), containers.Turn())
+
+
 def test_uneven_time_stamps_are_kept_and_absent_ones_come_from_the_rate(monkeypatch, tmp_path):
     path = write_video(tmp_path / "clip.avi")
     uneven = [0, 20, 60, 80, 120, 140]
-    monkeypatch.setattr(sources, "_scan", lambda path: (uneven, 50.0, 6))
+    monkeypatch.setattr(sources, "_scan", lambda path: scan(uneven, 50.0))
     np.testing.assert_allclose(sources.open_source(path).seconds, np.array(uneven) / 1000)
-    monkeypatch.setattr(sources, "_scan", lambda path: ([0] * 6, 50.0, 6))
+    monkeypatch.setattr(sources, "_scan", lambda path: scan([0] * 6, 50.0))
     np.testing.assert_allclose(sources.open_source(path).seconds, np.arange(6) / 50)
-    monkeypatch.setattr(sources, "_scan", lambda path: ([0] * 6, 0.0, 6))
+    monkeypatch.setattr(sources, "_scan", lambda path: scan([0] * 6, 0.0))
     assert sources.open_source(path).seconds is None
 
 
@@ -78,6 +84,78 @@ def test_a_video_cut_short_is_noted(tmp_path):
     footage = sources.open_source(path)
     assert 2 <= footage.count < 6
     assert "announces 6 frames" in footage.notes[0]
+
+
+def test_a_stream_that_starts_late_is_not_cut_short(tmp_path):
+    """Its container counts frames from zero to the end of the last."""
+    path = write_video(tmp_path / "clip.mkv")
+    data = bytearray(path.read_bytes())
+    duration = data.index(b"\x44\x89\x88") + 3
+    struct.pack_into(">d", data, duration, struct.unpack_from(">d", data, duration)[0] + 2500)
+    at = data.index(b"\x1f\x43\xb6\x75")  # the cluster; a block: …, track 1, milliseconds, flags
+    for number in range(6):
+        at = data.index(b"\x81" + struct.pack(">h", 20 * number), at) + 1
+        struct.pack_into(">h", data, at, 20 * number + 2500)
+    path.write_bytes(data)
+    footage = sources.open_source(path)
+    assert footage.count == 6 and footage.notes == ()
+    np.testing.assert_allclose(np.diff(footage.seconds), 0.02)
+
+
+def without_rate(path):
+    """An AVI file that says neither how long a frame lasts nor how many come in a second."""
+    data = bytearray(write_video(path).read_bytes())
+    for at, size in ((data.index(b"avih") + 8, 4), (data.index(b"vids") + 20, 8)):
+        data[at : at + size] = bytes(size)
+    path.write_bytes(data)
+
+
+def no_container(path):
+    path.write_bytes(b"".join(cv2.imencode(".jpg", frame)[1].tobytes() for frame in FRAMES))
+
+
+@pytest.mark.parametrize("make, name", [(without_rate, "a.avi"), (no_container, "a.mjpeg")])
+def test_a_video_without_a_rate_is_not_given_one(tmp_path, make, name):
+    """FFmpeg takes 25 frames a second for what no file says."""
+    make(tmp_path / name)
+    footage = sources.open_source(tmp_path / name)
+    assert footage.count == 6 and footage.seconds is None
+    assert footage.notes == (
+        "the video states no frame rate: looked at as a whole; say it with --fps",
+    )
+    told = sources.open_source(tmp_path / name, fps=50)
+    assert told.notes == () and told.seconds[-1] == 0.1
+
+
+QUARTERS = {  # a, b, c, d of the display matrix, and what it makes of an image
+    "as stored": ((1, 0, 0, 1), lambda image: image),
+    "clockwise": ((0, 1, -1, 0), lambda image: np.rot90(image, -1)),
+    "upside down": ((-1, 0, 0, -1), lambda image: np.rot90(image, 2)),
+    "anticlockwise": ((0, -1, 1, 0), lambda image: np.rot90(image)),
+    "mirrored": ((-1, 0, 0, 1), lambda image: image[:, ::-1]),
+    "mirrored upside down": ((1, 0, 0, -1), lambda image: image[::-1]),
+    "transposed": ((0, 1, 1, 0), lambda image: image.transpose(1, 0, 2)),
+    "transposed the other way": (
+        (0, -1, -1, 0),
+        lambda image: np.rot90(image, 2).transpose(1, 0, 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("way", QUARTERS)
+def test_a_film_is_turned_as_its_container_says(tmp_path, way):
+    """As phones store films; all four turns, and mirrored ones, of which OpenCV says nothing."""
+    smooth = np.stack([cv2.GaussianBlur(frame, (0, 0), 8) for frame in FRAMES])
+    path = write_video(tmp_path / "clip.mp4", smooth, codec="mp4v")
+    (plain,) = sources.open_source(path).read([2])
+    (a, b, c, d), turned = QUARTERS[way]
+    data = bytearray(path.read_bytes())
+    at = data.index(b"tkhd") + 4 + 40
+    numbers = [value * containers.ONE for value in (a, b, 0, c, d)]
+    struct.pack_into(">5i", data, at, *numbers)
+    path.write_bytes(data)
+    (found,) = sources.open_source(path).read([2])
+    np.testing.assert_array_equal(found, turned(plain))
 
 
 def no_header(path):

@@ -33,7 +33,8 @@ def test_a_row_per_clip():
     lines = table.text(
         [prediction(name, [window(0.0)]) for name in ("a.avi", "long/b")]
     ).splitlines()
-    assert len(lines) == 3 and "gain" in lines[0]
+    assert len(lines) == 5 and "gain" in lines[0]
+    assert lines[4].startswith("gain and explained: the share of the difference")
     assert lines[1].split() == (
         "a.avi positive 0.250 0.750 0 (0.000 s) 20 (0.200 s) 0.60 0.50 1.00".split()
     )
@@ -43,7 +44,7 @@ def test_a_row_per_clip():
 def test_still_faces_stand_in_brackets_with_a_note():
     still = window(0.0, explained=0.01, notes=("no motion above noise",))
     text = table.text([prediction("a.avi", [still])])
-    assert "(positive)" in text and text.endswith("note: no motion above noise")
+    assert "(positive)" in text and "\nnote: no motion above noise\n" in text
 
 
 def test_windows_of_a_recording():
@@ -51,8 +52,11 @@ def test_windows_of_a_recording():
     windows[2] = result.Window(50, 99, 50, None, None, CLASSES, problem="no face found in x")
     text = table.text([prediction("a.avi", windows)])
     assert "4 windows, 3 answered, 3 with motion above noise" in text
-    rows = text.splitlines()[-4:]
+    rows = text.splitlines()[-6:-2]
     assert rows[0].startswith("0.00-0.50 s *") and "no face found in x" in rows[2]
+    events = text.splitlines()[3:6]
+    assert events[0] == "a.avi: 1 event"
+    assert events[2].split() == "1 positive 0.750 0 (0.000 s) 45 (0.450 s) 125 (1.250 s)".split()
 
 
 def test_only_the_strongest_of_many_windows_are_printed():
@@ -60,7 +64,7 @@ def test_only_the_strongest_of_many_windows_are_printed():
     lines = table.text([prediction("a.avi", windows)]).splitlines()
     title = next(i for i, line in enumerate(lines) if "100 windows" in line)
     assert "--csv" in lines[title]
-    rows = lines[title + 2 :]
+    rows = lines[title + 2 : -2]
     assert len(rows) == table.SHOWN
     assert sum(" 1.10 " in row for row in rows) == 15  # of 100, every seventh
     starts = [float(row.split("-")[0]) for row in rows]
@@ -75,10 +79,12 @@ def test_csv_has_a_row_per_window():
     assert read["source"].tolist() == ["a,b.avi"] * 3
     assert read["p_positive"].tolist()[:2] == [0.75, 0.75] and read["p_positive"].isna()[2]
     assert read["apex_s"][1] == 0.45 and read["notes"][1] == "a, b"
+    assert read["event"][0] == 1 and read["event"][1:].isna().all()
     assert read["problem"][2] == "no face" and bool(read["moved"][0]) is True
 
 
 def test_json_says_what_failed():
     record = json.loads(table.as_json([prediction("a.avi", [window(0.0)])], {"b.avi": "broken"}))
     assert record["predictions"][0]["source"] == "a.avi"
+    assert "motion and not noise" in record["meaning"]["gain, explained"]
     assert record["failed"] == [{"source": "b.avi", "problem": "broken"}]

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from me_keras.prediction import sliding, sources
+from me_keras.prediction import sources
+from me_keras.prediction.windows import Span, plan, read_windows, spread
 from pipelines.schema import DataError
 
 
@@ -23,7 +24,7 @@ def footage(count=10, fps=10.0, seconds=None):
 
 
 def spans(*args, window=0.5, stride=0.25, **known):
-    return sliding.plan(footage(*args)[0], window, stride, **known)
+    return plan(footage(*args)[0], window, stride, **known)
 
 
 def test_a_clip_as_long_as_the_window_is_one():
@@ -43,7 +44,7 @@ def test_windows_of_a_recording_by_hand():
 
 def test_uneven_times_count_not_frames():
     times = np.array([0, 0.1, 0.2, 0.7, 0.8, 0.9, 1.0])  # frames were lost after 0.2 s
-    found = sliding.plan(footage(7, seconds=times)[0], 0.3, 0.3)
+    found = plan(footage(7, seconds=times)[0], 0.3, 0.3)
     assert found == [(0, 2), (3, 5), (3, 6)]  # none over the gap: it would hold one frame
 
 
@@ -54,7 +55,7 @@ def test_windows_cover_every_motion_shorter_than_their_overlap(steps, window, sh
     times = np.cumsum([0.0, *steps])
     stride = share * window
     try:
-        found = sliding.plan(footage(len(times), seconds=times)[0], window, stride)
+        found = plan(footage(len(times), seconds=times)[0], window, stride)
     except DataError:
         assert min(steps) > window - stride - 1e-5
         return
@@ -96,13 +97,13 @@ def test_frames_too_far_apart():
 
 
 def test_spread_keeps_both_ends():
-    assert sliding.spread(sliding.Span(4, 7), 32) == [4, 5, 6, 7]
-    assert sliding.spread(sliding.Span(10, 110), 5) == [10, 35, 60, 85, 110]
+    assert spread(Span(4, 7), 32) == [4, 5, 6, 7]
+    assert spread(Span(10, 110), 5) == [10, 35, 60, 85, 110]
 
 
 def test_every_frame_is_read_once_and_in_its_window():
     made, reads = footage(30)
     windows = [[0, 4, 8], [2, 4, 10], [3, 12], [20, 21]]
-    images = [[int(i[0, 0, 0]) for i in w] for w in sliding.read_windows(made, windows)]
+    images = [[int(i[0, 0, 0]) for i in w] for w in read_windows(made, windows)]
     assert images == windows
     assert reads == [0, 2, 3, 4, 8, 10, 12, 20, 21]

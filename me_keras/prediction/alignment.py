@@ -1,0 +1,167 @@
+"""From frames to what the model is given, by the code that prepared its training data.
+
+One similarity transform per clip from the onset frame, the head's motion taken out of every other
+frame, the apex spotted where it is not given, the centre cut out, and, for a model on motion maps,
+the motion computed: `pipelines.faces` and `pipelines.flow` do all of it, here as in training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing
+
+import numpy as np
+
+from pipelines.schema import DataError
+
+# Farther than this from the onset's face, as a share of image_size, and the apex frame's face was
+# not brought to the same place: another person, another photograph, or a head that turned away.
+# Own choice; the landmarks of a face at rest jitter by a fifth of it.
+MISPLACED = 0.03
+
+
+@dataclasses.dataclass(frozen=True)
+class Alignment:
+    """How faces were aligned for the model, and where their motion came from.
+
+    Attributes:
+        image_size, margin, rigid: as `align.align_clip` takes them.
+        motion: "dgm" for a model that is given frames; else a key of `pipelines.flow.MOTIONS`.
+    """
+
+    image_size: int = 128
+    margin: int = 8
+    rigid: bool = True
+    motion: str = "dgm"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Pair:
+    """An aligned onset and apex.
+
+    Attributes:
+        frames: (2, S, S) uint8, S = image_size + 2 margin.
+        regions: (9, 4) float32 y1, x1, y2, x2 as fractions of the S-px image.
+        apex: index of the apex among the frames that were given; the onset is 0.
+        motion: (S, S, c) float32 motion map; None for a model that is given frames.
+        displacement: (S, S, 2) float32 px, by optical flow, where there is a motion map.
+        notes: what makes the pair doubtful, a line each.
+    """
+
+    frames: np.ndarray
+    regions: np.ndarray
+    apex: int
+    motion: np.ndarray | None = None
+    displacement: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
+
+
+def align_pair(
+    images: typing.Sequence[np.ndarray],
+    alignment: Alignment,
+    face: str = "only",
+    spot: bool = True,
+    name: str = "the onset frame",
+) -> Pair:
+    """Aligns the frames of a clip and takes its onset and apex.
+
+    Args:
+        images: t frames (h, w, 3) uint8 RGB in time order, the onset first.
+        face: "only": several faces on the onset frame are an error; "largest": take that one.
+        spot: whether the apex is to be spotted, among the frames with a face; else it is the last
+            frame.
+        name: what an error message calls the onset frame.
+    Raises:
+        DataError: no face on the onset frame or on the apex; several, with `face` "only".
+    """
+    from pipelines.faces import align, landmarks
+
+    if face == "only":
+        count = len(landmarks.detect_all(images[0], name))
+        if count > 1:
+            raise DataError(
+                f"{name}: {count} faces; cut the images to one, or take the largest with "
+                "--face largest"
+            )
+    size, margin = alignment.image_size, alignment.margin
+    # The frames that follow the onset may steady its landmarks; an apex alone would bend them.
+    points = landmarks.detect_steadily(images[0], name) if len(images) == 2 else None
+    aligned = align.align_clip(images, 0, size, margin, alignment.rigid, points, name)
+    regions = align.region_boxes(aligned.landmarks, size + 2 * margin)
+    peak, found, notes = _apex(images, aligned, regions, spot, name)
+    moved = align.transform_points(found, aligned.matrices[peak]) - aligned.landmarks
+    away = np.linalg.norm(moved[list(align.STABLE)], axis=-1).mean()
+    if away > MISPLACED * size:
+        notes.append(
+            f"the apex's face lies {away:.1f} px from the onset's after alignment: another person, "
+            "or a head that moved too far; do not trust the displacement"
+        )
+    frames = aligned.frames[..., 0]
+    motion, displacement = _motion(frames[: peak + 1], alignment.motion)
+    return Pair(frames[[0, peak]], regions, peak, motion, displacement, tuple(notes))
+
+
+def _apex(images, aligned, regions, spot, name):
+    """Index of the apex, the landmarks of its face, and notes."""
+    from pipelines.faces import apex, landmarks
+
+    peak = len(images) - 1
+    spot = spot and len(images) > 2
+    if spot:
+        peak = apex.spot(aligned.frames, regions)
+    try:
+        return peak, landmarks.detect(images[peak], f"the apex frame after {name}"), []
+    except landmarks.NoFace:
+        if not spot:
+            raise
+    # Nothing moves as much as a face that leaves the picture.
+    faces = {}
+    for index in range(1, len(images)):
+        with contextlib.suppress(landmarks.NoFace):
+            faces[index] = landmarks.detect(images[index])
+    if not faces:
+        raise DataError(f"no face found after {name}: it leaves the picture")
+    kept = [0, *faces]
+    peak = kept[apex.spot(aligned.frames[kept], regions)]
+    absent = len(images) - len(kept)
+    note = f"{absent} of the {len(images)} frames looked at show no face; the apex is another"
+    return peak, faces[peak], [note]
+
+
+def _motion(frames, source):
+    """The motion map of frames (t, S, S) onset to apex and their displacement; None for "dgm"."""
+    if source == "dgm":
+        return None, None
+    from pipelines import flow
+
+    # float16, as motion is kept for training
+    motion = flow.MOTIONS[source].compute(frames).astype(np.float16).astype(np.float32)
+    moved = motion if motion.shape[-1] > 1 else flow.MOTIONS["farneback"].compute(frames)
+    return motion, moved[..., :2].astype(np.float32)
+
+
+def model_inputs(pairs: typing.Sequence[Pair], image_size: int) -> dict[str, np.ndarray]:
+    """What a model may be given of `pairs`, as `pipelines.dataset.make_eval` gives it: the centre.
+
+    Returns:
+        dict of `onset`, `apex` (b, image_size, image_size, 1) float32 in [0, 1] and `regions`
+        (b, 9, 4) float32 as fractions of that crop; where the pairs hold them `motion`
+        (b, image_size, image_size, c) and `displacement` (b, image_size, image_size, 2) as well.
+    """
+    size = pairs[0].frames.shape[-1]
+    margin = (size - image_size) // 2
+
+    def centres(name):
+        images = np.stack([getattr(pair, name) for pair in pairs])
+        axis = 2 if name == "frames" else 1
+        places = np.arange(margin, margin + image_size)
+        return images.take(places, axis).take(places, axis + 1)
+
+    frames = centres("frames")[..., None] * (np.float32(1) / np.float32(255))  # (b, 2, n, n, 1)
+    regions = np.stack([pair.regions for pair in pairs]) * np.float32(size / image_size)
+    regions = np.clip(regions - np.float32(margin / image_size), 0, 1)
+    inputs = {"onset": frames[:, 0], "apex": frames[:, 1], "regions": regions}
+    if pairs[0].motion is not None:
+        inputs |= {name: centres(name) for name in ("motion", "displacement")}
+    return inputs

@@ -1,0 +1,221 @@
+"""Answers what is in a clip: asks a model about every window of it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing
+
+import numpy as np
+
+from me_keras.prediction import alignment, result, sources, windows
+from me_keras.prediction import model as models
+from me_keras.prediction.options import ClipOptions
+from pipelines.progress import Progress
+from pipelines.schema import DataError
+
+MANY = 10  # windows from which progress is shown
+
+
+class Predictor:
+    """Says what is in two images, a clip or a long video. A context manager.
+
+        with Predictor("saved_models/frl_dgt") as predictor:
+            prediction = predictor("interview.mp4")
+
+    It may be called from several threads at once. TensorFlow and the model are loaded at the first
+    clip, after that was found to be there.
+
+    Args:
+        model: folder of an exported model, or one of its versions.
+        server: "grpc://host:8500" or "http://host:8501" of TensorFlow Serving, which is then asked
+            instead; `model` only names the model and holds its contract.
+    Raises:
+        DataError: no such model, not one for frames, or the server does not answer.
+    """
+
+    def __init__(self, model="saved_models/frl_dgt", server=None):
+        self._model = models.open_model(model, server)
+
+    def __call__(
+        self,
+        clip,
+        onset_frame=None,
+        apex_frame=None,
+        fps=None,
+        window=0.5,
+        stride=None,
+        max_frames=64,
+        face="only",
+    ) -> result.Prediction:
+        """Says what is in a clip.
+
+        Args:
+            clip: path of a video or of a folder of images; a sequence of image paths; or frames
+                (t, h, w, 3) uint8 RGB. Two frames are onset and apex.
+            onset_frame, apex_frame: 0-based; None: the first frame, and spotted.
+            fps: frames per second as filmed; None: the container's time stamps.
+            window, stride: seconds; a longer recording is answered in windows, every half window
+                by default; window 0: as a whole.
+            max_frames: int >= 3, frames looked at in a window, evenly spread.
+            face: "only": several faces are an error; "largest": take that one.
+        Returns:
+            `result.Prediction`; `figure.save` draws it.
+        Raises:
+            DataError: the clip or the model cannot be used; one line with a remedy.
+            OptionError: a value that is not allowed.
+        """
+        options = ClipOptions(onset_frame, apex_frame, fps, window, stride, max_frames, face)
+        footage = sources.open_source(clip, fps)
+        spans = windows.plan(footage, window, stride or window / 2, onset_frame, apex_frame)
+        return _predict(footage, self._model, spans, options)
+
+    def pair(self, onset, apex, **options) -> result.Prediction:
+        """Says what is in two image files, as a clip of two frames with the same options.
+
+        Raises:
+            DataError: they cannot be read, are not of one size, or are the same image.
+        """
+        from pipelines.faces import frames
+
+        first, second = (frames.read_frame(path) for path in (onset, apex))
+        if first.shape != second.shape:
+            sizes = [f"{image.shape[1]}x{image.shape[0]}" for image in (first, second)]
+            raise DataError(
+                f"{apex}: {sizes[1]} px, but the onset {onset} is {sizes[0]} px; take both from "
+                "one recording, uncut"
+            )
+        if np.array_equal(first, second):
+            raise DataError(f"{apex}: the same image as the onset {onset}; motion needs two")
+        return self([onset, apex], **options)
+
+    def close(self):
+        """Lets go of the model, or of the connection."""
+        self._model.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+def _predict(footage, model, spans, options):
+    """The `Prediction` of a clip, of its windows `spans`."""
+    answered: list = [None] * len(spans)
+    best = _Best()
+    for number, window, picture in _answers(footage, model, spans, options):
+        answered[number] = window
+        if picture is not None:
+            best.add(window, picture)
+    if best.window is None:
+        raise DataError(f"{footage.name}: no window can be used; the first: {answered[0].problem}")
+    facts = dict(vars(best.window))
+    facts["notes"] = (*footage.notes, *facts["notes"])
+    return result.Prediction(
+        **facts,
+        source=footage.name,
+        model=model.name,
+        picture=best.picture,
+        windows=tuple(answered),
+    )
+
+
+class _Best:
+    """Of windows in order, the one that `result.rise` chooses, without keeping all pictures."""
+
+    def __init__(self):
+        self.window = self.picture = None
+        self._most = (False, -1.0)
+        self._recent = []  # (window, picture) that may overlap the next
+
+    def add(self, window, picture):
+        self._recent = [(w, p) for w, p in self._recent if w.last >= window.first]
+        self._recent.append((window, picture))
+        if window.motion > self._most:
+            self._most = window.motion
+            chosen = result.rise([w for w, _ in self._recent])
+            self.window, self.picture = self._recent[chosen]
+
+
+def _answers(footage, model, spans, options):
+    """Yields (number, `Window`, its `Picture` or None) of each of the windows `spans`.
+
+    A window without a face has a problem in place of an answer; a single one raises it.
+    """
+    frames = [windows.spread(span, options.max_frames) for span in spans]
+    spot = options.apex_frame is None
+    batch: list = []
+    with _progress(footage, spans) as progress:
+        images = windows.read_windows(footage, frames)
+        for number, (span, indices, window) in enumerate(zip(spans, frames, images)):
+            name = footage.labels[span.first]
+            try:
+                pair = alignment.align_pair(window, model.alignment, options.face, spot, name)
+                batch.append((number, _place(footage, span, indices[pair.apex]), pair))
+            except DataError as error:
+                if len(spans) == 1:
+                    raise
+                place = _place(footage, span, None)
+                yield (
+                    number,
+                    result.Window(**place, classes=model.classes, problem=str(error)),
+                    None,
+                )
+            if batch and (len(batch) == models.BATCH or number == len(spans) - 1):
+                yield from _ask(model, batch)
+                batch = []
+            progress.update()
+
+
+def _ask(model, batch):
+    """Yields number, `Window` and `Picture` of each of a batch of (number, place, pair)."""
+    inputs = alignment.model_inputs([pair for *_, pair in batch], model.alignment.image_size)
+    outputs = model.ask(inputs)
+    for i, (number, place, pair) in enumerate(batch):
+        window = result.Window(
+            **place,
+            classes=model.classes,
+            probabilities=tuple(float(p) for p in outputs["probabilities"][i]),
+            gain=float(outputs["reconstruction_gain"][i]),
+            explained=float(outputs["motion_explained"][i]),
+            mean_displacement=float(outputs["displacement_mean_px"][i]),
+            max_displacement=float(outputs["displacement_max_px"][i]),
+            notes=pair.notes,
+        )
+        note = result.motion_note(window)
+        if note:
+            window = dataclasses.replace(window, notes=(*window.notes, note))
+        picture = result.Picture(
+            onset=inputs["onset"][i, ..., 0],
+            apex=inputs["apex"][i, ..., 0],
+            displacement=outputs["displacement"][i],
+            regions=inputs["regions"][i],
+            region_names=model.regions,
+            attention=outputs["attention"][i],
+        )
+        yield number, window, picture
+
+
+def _place(footage, span, apex):
+    places = {"first": span.first, "last": span.last, "onset": span.first, "apex": apex}
+    seconds = None
+    if footage.seconds is not None:
+        seconds = {
+            name: None if frame is None else round(float(footage.seconds[frame]), 6)
+            for name, frame in places.items()
+        }
+    return {**places, "seconds": seconds}
+
+
+def _progress(footage, spans) -> typing.ContextManager:
+    if len(spans) >= MANY:
+        return Progress(len(spans), footage.name, "window")
+    return contextlib.nullcontext(_Silent())
+
+
+class _Silent:
+    """In place of a `Progress`, where there is little to do."""
+
+    def update(self):
+        pass
