@@ -114,30 +114,39 @@ class FlowImages(Database):
 
     def _list_rows(self, root, tables, images):
         """The rows of a list, as `_tree_rows`."""
+        by_name, by_key = self._indices(images)
+        rows = []
+        for line in self._list(root, tables):
+            cells = {field: line[field] for field in COLUMNS}
+            # The list may say .jpg where the images are .png.
+            found = by_name.get(pathlib.PurePath(cells["file"]).stem.strip().lower(), [])
+            if not found and not self.listed_in:  # HTNet's names pictures of faces
+                key = self._names(cells["subject"], cells["clip"], cells["dataset"])
+                found = by_key.get(key, [])
+            rows.append((line.place, cells, found))
+        return rows
+
+    def _list(self, root, tables) -> list[sheets.Line]:
+        """The rows of the list nearest to the root. Raises DataError if there is none, or two."""
         lists, wrong = [], ""
         for table in tables:
             if self.listed_in and table.name.lower() != self.listed_in:
                 continue
             try:
-                lists.append((table, sheets.read(table, COLUMNS, ("dataset",))))
+                lines = sheets.read(table, COLUMNS, ("dataset",))
+                lists.append((len(table.parts), str(table), lines))
             except schema.DataError as error:
                 wrong = f" ({error})"
-        what = self.listed_in or "list and no tree of flow images"
         if not lists:
+            what = self.listed_in or "list and no tree of flow images"
             wrong += trees.packed(root)
             raise schema.DataError(f"no {what} under {root}{wrong}. {self.advice()}")
-        if len(lists) > 1:
-            places = ", ".join(str(table.parent if self.listed_in else table) for table, _ in lists)
-            raise schema.DataError(f"several {self.listed_in or 'lists'}: keep one of {places}")
-        by_name, by_key = self._indices(images)
-        rows = []
-        for line in lists[0][1]:
-            cells = {field: line[field] for field in COLUMNS}
-            # The list may say .jpg where the images are .png, or name pictures that are not there.
-            stem = pathlib.PurePath(cells["file"]).stem.strip().lower()
-            key = self._names(cells["subject"], cells["clip"], cells["dataset"])
-            rows.append((line.place, cells, by_name.get(stem) or by_key.get(key, [])))
-        return rows
+        nearest = [(path, lines) for depth, path, lines in lists if depth == min(lists)[0]]
+        if len(nearest) > 1:
+            what = self.listed_in or "lists of flow images"
+            places = ", ".join(path for path, _ in nearest)
+            raise schema.DataError(f"several {what} under {root}: keep one of {places}")
+        return nearest[0][1]
 
     def _indices(self, images):
         """Images by their name, and by (dataset, subject, clip) where the name tells."""
@@ -168,7 +177,9 @@ class FlowImages(Database):
         if not name:
             raise schema.DataError(f"{cells['clip']!r} is no name of a clip of {dataset}")
         if cells["label"] not in labels:
-            raise schema.DataError(f"unknown class {cells['label']!r}: expected {', '.join(labels)}")
+            raise schema.DataError(
+                f"unknown class {cells['label']!r}: expected {', '.join(labels)}"
+            )
         if not paths:
             raise schema.DataError(f"no image {cells['file']!r}: copy it again")
         if len(paths) > 1:
@@ -202,7 +213,11 @@ def _names(dataset: str, subject: str, clip: str) -> tuple[str, str, str]:
     if dataset == "samm":
         name = samm.clip_name(clip)
         subject = f"{int(subject):03d}" if subject.isdigit() else subject
-        return dataset, subject, name if re.fullmatch(rf"{re.escape(subject)}_\d+_\d+", name) else ""
+        return (
+            dataset,
+            subject,
+            name if re.fullmatch(rf"{re.escape(subject)}_\d+_\d+", name) else "",
+        )
     return dataset, subject, clip
 
 

@@ -134,7 +134,7 @@ def objective(cell: str) -> str:
 def _with_header(path, columns, tab):
     """(cells, row) of the first sheet in which a row names the first two columns.
 
-    Where there is none, a row that begins with the first will do: the message then says what lacks.
+    Where there is none, a row that names the first will do: the message then says what lacks.
     """
     first, second = list(columns.values())[:2]
     second_best = None
@@ -143,7 +143,7 @@ def _with_header(path, columns, tab):
             names = [name for name in map(plain, row) if name]
             if set(first) & set(names) and set(second) & set(names):
                 return cells, index
-            if second_best is None and names and names[0] in first:
+            if second_best is None and set(first) & set(names):
                 second_best = cells, index
     if second_best is None:
         name = first[0].title()
@@ -165,18 +165,36 @@ def _sheets(path, first):
         yield [[_as_typed(cell) for cell in [*row, *[""] * (width - len(row))]] for row in rows]
 
 
-def _as_typed(cell: str) -> str:
-    """A cell before pandas, or a spreadsheet, made "1.0" of a 1 and "nan" of a blank."""
-    cell = unicodedata.normalize("NFKC", cell).strip()
-    return re.sub(r"^(\d+)\.0+$", r"\1", "" if cell in ("nan", "None") else cell)
+def _as_typed(cell) -> str:
+    """A cell before a spreadsheet, or pandas, made "1.0" of a 1 and "nan" of a blank."""
+    text = unicodedata.normalize("NFKC", "" if cell is None else str(cell)).strip()
+    return re.sub(r"^(\d+)\.0+$", r"\1", "" if text in ("nan", "None") else text)
 
 
 def _workbook_rows(path):
-    import pandas as pd
+    """The rows of every sheet; read without pandas, for which an error ("#REF!") is a blank."""
+    if path.read_bytes()[:2] == b"PK":
+        import openpyxl
 
-    read: dict = {"sheet_name": None, "header": None, "dtype": str, "keep_default_na": False}
-    tables = pd.read_excel(path, **read)
-    return {name: table.fillna("").astype(str).to_numpy() for name, table in tables.items()}
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        rows = {sheet.title: list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
+        book.close()
+        return rows
+    import xlrd
+
+    book = xlrd.open_workbook(path)
+
+    def value(cell):
+        if cell.ctype == xlrd.XL_CELL_ERROR:
+            return xlrd.error_text_from_code[cell.value]
+        if cell.ctype == xlrd.XL_CELL_DATE:
+            return xlrd.xldate_as_datetime(cell.value, book.datemode)
+        return cell.value
+
+    return {
+        sheet.name: [[value(cell) for cell in row] for row in sheet.get_rows()]
+        for sheet in book.sheets()
+    }
 
 
 def _csv_rows(path):

@@ -82,6 +82,7 @@ ERRATA = {
     # one each of s03_sur_01, s03_sur_05 and s03_ne_16; whatever frames are there are taken.
 }
 
+
 def parse(text: str) -> Name | None:
     """Reads "s1_ne_01", "S01_NE_1" or "s01_s1_ne_01.jpg": Name(1, "ne", 1); None if it is neither.
 

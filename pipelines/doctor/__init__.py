@@ -1,1 +1,1 @@
-"""Examines a copy of a database and changes nothing in it."""
+"""Looks a copy of a database over and changes nothing in it."""

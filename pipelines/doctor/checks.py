@@ -1,7 +1,7 @@
 """What can be wrong with a copy of a database, and the checks that find it.
 
 Each check returns findings. Severity "error": the clip cannot be used or is not what it seems;
-"warning": a person should look; "note": known or mended by the loader, nothing to do.
+"warning": a person should look; "note": known or corrected by the loader, nothing to do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import os
 import re
 import statistics
 
+from pipelines import protocols
 from pipelines.doctor import inventory
+from pipelines.doctor.reading import Reading
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
 
@@ -27,9 +29,14 @@ KINDS = {
     "not an image": (WARNING, "move it out of the folder of frames"),
     "unnumbered image": (WARNING, "give it the frame's number for a name, or move it out"),
     "second copy": (ERROR, "keep one and move the other out"),
-    "counts": (WARNING, "look for what lacks, or choose the --protocol that the copy is for"),
+    "counts": (WARNING, "look for what is missing, or choose the --protocol that the copy is for"),
     "counts in doubt": (NOTE, "compare with your sheet: the expected count is from memory"),
-    "clip lost": (ERROR, "mend what the message names; the clip is left out until then"),
+    "clip lost": (ERROR, "correct what the message names; the clip is left out until then"),
+    "unreadable cell": (ERROR, "correct the cell in the sheet; the clip is left out until then"),
+    "renumbered": (
+        ERROR,
+        "get the frames under their own numbers, or a sheet that counts as they do",
+    ),
     "no frames": (ERROR, "copy the clip's folder again"),
     "no row": (WARNING, "add its row to the sheet, or move the folder out"),
     "apex outside": (ERROR, "correct the sheet: the apex lies between onset and offset"),
@@ -39,8 +46,8 @@ KINDS = {
     ),
     "onset after offset": (ERROR, "correct onset and offset in the sheet"),
     "two files, one number": (ERROR, "keep one of the two"),
-    "mended": (NOTE, "nothing to do"),
-    "frames missing": (WARNING, "copy the clip again, unless the release lacks them too"),
+    "known": (NOTE, "nothing to do"),
+    "frames missing": (WARNING, "copy the clip again, unless the release is without them"),
     "apex on onset": (WARNING, "correct the sheet; training takes the middle frame meanwhile"),
     "apex on offset": (WARNING, "compare with the frames; correct the sheet if it is wrong"),
     "long clip": (WARNING, "compare onset and offset with the frames"),
@@ -57,6 +64,8 @@ KINDS = {
 
 # What the loaders say, in the order of asking -> the kind of finding it is.
 _SKIPPED = (
+    (r"is no whole number", "unreadable cell"),
+    (r"renumbered\?", "renumbered"),
     (r"a second (copy|row)", "second copy"),
     (r"two files for frame", "two files, one number"),
     (r"no row", "no row"),
@@ -102,7 +111,7 @@ class Finding:
 
     @property
     def remedy(self) -> str:
-        return KINDS["mended" if self.known else self.kind][1]
+        return KINDS["known" if self.known else self.kind][1]
 
     def to_json(self) -> dict:
         names = ("severity", "kind", "clip", "path", "detail", "remedy")
@@ -124,10 +133,16 @@ def of_inventory(stock: inventory.Inventory) -> list[Finding]:
     return found
 
 
-def of_skipped(skipped) -> list[Finding]:
-    """Findings of the clips that the loader could not use."""
+def of_skipped(skipped, protocol: protocols.Protocol | None = None) -> list[Finding]:
+    """Findings of the clips that the loader could not use.
+
+    Args:
+        protocol: a clip that it would not take anyway is a note; None: it would take all.
+    """
+    lost = skipped if protocol is None else protocols.lost(skipped, protocol)
     return [
-        Finding(_kind(s.reason, _SKIPPED, "clip lost"), s.key, s.path, s.reason) for s in skipped
+        Finding(_kind(s.reason, _SKIPPED, "clip lost"), s.key, s.path, s.reason, s not in lost)
+        for s in skipped
     ]
 
 
@@ -145,7 +160,7 @@ def of_clips(clips, errata=()) -> list[Finding]:
         own = []
         for note in clip.notes:
             if "a second copy" not in note:  # told of with its own folder
-                own.append((_kind(note, _NOTES, "mended"), note))
+                own.append((_kind(note, _NOTES, "known"), note))
         kinds = {kind for kind, _ in own}
         lost = length - len(clip.numbers)
         if lost and "frames missing" not in kinds:
@@ -176,10 +191,10 @@ def _known(clip, errata):
     return {kind for erratum in own for kind in _FORETOLD.get(erratum.field, ())}
 
 
-def of_observations(observations) -> list[Finding]:
-    """Findings of `observation.Observation`s: of what frames hold, and faces where looked for."""
+def of_files(readings: list[Reading]) -> list[Finding]:
+    """Findings of what frames hold, and of faces where looked for."""
     found = []
-    for seen in observations:
+    for seen in readings:
         for path, reason in seen.faults:
             found.append(Finding("unreadable frame", seen.clip.key, path, reason))
         if len(seen.sizes) > 1:
@@ -190,16 +205,16 @@ def of_observations(observations) -> list[Finding]:
             detail = f"only {len(seen.digests)} of {seen.num_read} frames differ"
             where = os.path.dirname(seen.clip.frames[0])
             found.append(Finding("still clip", seen.clip.key, where, detail))
-    return found + _unusual(observations) + _duplicates(observations) + _faces(observations)
+    return found + _unusual(readings) + _duplicates(readings) + _faces(readings)
 
 
 def _size(size):
     return f"{size[0]}x{size[1]}"
 
 
-def _unusual(observations):
+def _unusual(readings):
     """Clips of another size than most; registered releases have no usual size."""
-    own = [(seen, next(iter(seen.sizes))) for seen in observations if len(seen.sizes) == 1]
+    own = [(seen, next(iter(seen.sizes))) for seen in readings if len(seen.sizes) == 1]
     counts = collections.Counter((seen.clip.dataset, size) for seen, size in own)
     totals = collections.Counter(seen.clip.dataset for seen, _ in own)
     usual = {d: size for (d, size), count in counts.items() if count >= COMMON * totals[d]}
@@ -215,18 +230,18 @@ def _unusual(observations):
     ]
 
 
-def _duplicates(observations):
+def _duplicates(readings):
     """Clips that hold the same pictures; several clips cut from one recording share files."""
     first_holders: dict[bytes, tuple[int, str]] = {}
     shared: collections.Counter = collections.Counter()
-    for index, seen in enumerate(observations):
+    for index, seen in enumerate(readings):
         for digest, path in seen.digests.items():
             holder, original = first_holders.setdefault(digest, (index, path))
             if holder != index and original != path:
                 shared[holder, index] += 1
     found = []
     for (a, b), count in sorted(shared.items()):
-        first, second = observations[a], observations[b]
+        first, second = readings[a], readings[b]
         shorter = min(len(first.digests), len(second.digests))
         if count > SHARED * shorter:
             where = os.path.dirname(second.clip.frames[0])
@@ -235,9 +250,9 @@ def _duplicates(observations):
     return found
 
 
-def _faces(observations):
+def _faces(readings):
     found, subjects = [], collections.defaultdict(list)
-    for seen in observations:
+    for seen in readings:
         onset = seen.clip.frames[seen.clip.onset]
         if seen.no_face:
             found.append(Finding("no face", seen.clip.key, onset, seen.no_face))

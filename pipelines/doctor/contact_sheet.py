@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import textwrap
 
 import cv2
 import numpy as np
 
-from pipelines import flow, schema
+from pipelines import flow, parallel, schema
+from pipelines.doctor import checks
 from pipelines.faces import align, apex, frames
 
 IMAGE_SIZE, MARGIN = 160, 10  # of the aligned face
@@ -21,14 +23,28 @@ BOX, POINT = (255, 190, 0), (0, 255, 120)  # RGB
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def tile(item, config=None) -> np.ndarray:
+def of_report(report, count: int, jobs: int = 0) -> np.ndarray:
+    """The sheet of `count` of a `report.Report`'s clips: those with findings first, then others."""
+    said = collections.defaultdict(list)
+    for finding in report.findings:
+        if finding.severity != checks.NOTE:
+            said[finding.clip].append(finding.kind)
+    first = [clip for clip in report.clips if clip.key in said][:count]
+    rest = [clip for clip in report.clips if clip.key not in said]
+    step = max(1.0, len(rest) / max(count - len(first), 1))
+    chosen = first + [rest[int(i * step)] for i in range(min(count - len(first), len(rest)))]
+    tasks = [(clip, ", ".join(said[clip.key])) for clip in chosen]
+    tiles = [one for _, one in parallel.run(tile, tasks, jobs, ordered=True)]
+    return sheet(tiles, f"{report.dataset}: {len(tiles)} of {len(report.clips)} clips")
+
+
+def tile(task) -> np.ndarray:
     """The pictures of one clip, or why there are none: (CAPTION + SIDE, 3 SIDE, 3) uint8 RGB.
 
     Args:
-        item: (clip, a line to say below its key).
-        config: unused; `workers.run` hands one to every function.
+        task: (clip, a line to say below its key).
     """
-    clip, said = item
+    clip, said = task
     canvas = np.full((CAPTION + SIDE, 3 * SIDE, 3), 255, np.uint8)
     peak, rule = clip.apex, "apex"
     if peak is None:

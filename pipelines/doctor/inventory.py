@@ -36,30 +36,27 @@ class Inventory:
 
 
 def take(root, own: set[str]) -> Inventory:
-    """Walks a copy, hidden files left out; links to folders are followed, each folder read once.
+    """Walks a copy, debris left out; links to folders are followed, each folder read once.
 
     Args:
         root: its folder.
         own: names of the databases that belong there, as `tree.identify` gives them.
     """
     inventory = Inventory()
-    seen = set(map(str, pathlib.Path(root).resolve().parents))  # a link up there is a loop
+    again: list[str] = []
     owners: dict[str, str] = {}
-    for folder, inside, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            above = os.path.realpath(os.path.dirname(folder))
-            if os.path.commonpath([above, real]) == real:
-                inventory.loops.append(folder)
-            inside.clear()
-            continue
-        seen.add(real)
-        inside[:] = sorted(name for name in inside if not name.startswith("."))
+    for folder, inside, files in trees.visit(root, again):
         owned = {os.path.join(folder, name): trees.identify(name) for name in inside}
         owners.update({path: owner for path, owner in owned.items() if owner})
-        _sort(inventory, folder, sorted(n for n in files if not n.startswith((".", "~"))))
+        _sort(inventory, folder, files)
+    inventory.loops = [path for path in again if _leads_up(path)]
     inventory.others = _strangers(owners, own)
     return inventory
+
+
+def _leads_up(link):
+    real = os.path.realpath(link)
+    return os.path.commonpath([os.path.realpath(os.path.dirname(link)), real]) == real
 
 
 def _sort(inventory, folder, files):

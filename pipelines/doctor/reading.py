@@ -10,11 +10,11 @@ import typing
 from pipelines import databases, schema
 
 if typing.TYPE_CHECKING:
-    from pipelines.faces import portrait as faces
+    from pipelines.faces.portrait import Portrait
 
 
 @dataclasses.dataclass(frozen=True)
-class Observation:
+class Reading:
     """A clip, read.
 
     Attributes:
@@ -31,23 +31,22 @@ class Observation:
     sizes: dict[tuple[int, int], str] = dataclasses.field(default_factory=dict)
     digests: dict[bytes, str] = dataclasses.field(default_factory=dict)
     num_read: int = 0
-    portrait: faces.Portrait | None = None
+    portrait: Portrait | None = None
     no_face: str = ""
 
 
-def observe(item, dataset: str) -> Observation:
-    """Reads all files of a clip, in a worker process.
+def read_clip(task, dataset: str) -> Reading:
+    """Reads all files of a clip, in any process.
 
     Args:
-        item: (clip, whether to look for its face).
-        dataset: whose ready-made motion, if it is such, has a reader of its own.
+        task: (clip, whether to look for its face).
+        dataset: name of the database, which may have a reader of its own.
     """
     from pipelines.faces import frames
 
-    clip, with_face = item
+    clip, with_face = task
     database = databases.load(dataset)
-    precomputed = getattr(database, "PRECOMPUTED", False)
-    read = database.read_motion if precomputed else frames.read_frame
+    read = database.read_motion if database.precomputed else frames.read_frame
     faults: list[tuple[str, str]] = []
     sizes: dict[tuple[int, int], str] = {}
     digests: dict[bytes, str] = {}
@@ -62,17 +61,15 @@ def observe(item, dataset: str) -> Observation:
         sizes.setdefault((width, height), path)
         digest = hashlib.blake2b(pathlib.Path(path).read_bytes(), digest_size=16).digest()
         digests.setdefault(digest, path)
-        if with_face and not precomputed and index == clip.onset:
+        if with_face and not database.precomputed and index == clip.onset:
             face = _face(image, path)
-    num_read = len(clip.frames) - len(faults)
-    return Observation(clip, tuple(faults), sizes, digests, num_read, **face)
+    return Reading(clip, tuple(faults), sizes, digests, len(clip.frames) - len(faults), **face)
 
 
 def _face(image, path):
-    from pipelines.faces import landmarks
-    from pipelines.faces import portrait as faces
+    from pipelines.faces import landmarks, portrait
 
     try:
-        return {"portrait": faces.portrait(image, path)}
+        return {"portrait": portrait.portrait(image, path)}
     except landmarks.NoFace as error:
         return {"no_face": str(error)}

@@ -27,7 +27,9 @@ def choose(dataset: str, name: str | None = None) -> Protocol:
     """
     fitting = names(dataset)
     if not fitting:
-        raise schema.DataError(f"--dataset {dataset} has no protocol: add one to protocols/table.py")
+        raise schema.DataError(
+            f"--dataset {dataset} has no protocol: add one to protocols/table.py"
+        )
     name = name or fitting[0]
     if name in fitting:
         return table.PROTOCOLS[name]

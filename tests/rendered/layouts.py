@@ -91,9 +91,9 @@ def tables(database: str, rows) -> list[Table]:
         if len(rows) > 263:  # a known mistake of the sheet, whose flags are right
             table.loc[263, "Emotion"] = table.loc[263, "Emotion"].split("+")[0]
     elif database == "casme2" and any(row.objective for row in rows):
-        classes = table[["Subject", "Filename"]].assign(**{
-            "Objective Class": [row.objective for row in rows]
-        })
+        classes = table[["Subject", "Filename"]].assign(
+            **{"Objective Class": [row.objective for row in rows]}
+        )
         more.append(Table("CASME2-ObjectiveClasses.xlsx", "Sheet1", classes))
     elif database == "samm":
         table.attrs["above"] = [f"Line {i} of an introduction" for i in range(1, 14)]

@@ -7,7 +7,7 @@ import pytest
 
 from pipelines import protocols, schema
 from pipelines.databases import casme2
-from pipelines.synthetic import layouts
+from rendered import layouts
 
 # subject, clip, onset, apex, offset, action units, emotion
 ROWS = [
@@ -32,9 +32,12 @@ def build(root, rows=ROWS, tree="CASME2_RAW_selected", prefix="img", extra=0):
     return root
 
 
-def write_sheet(root, rows=ROWS, name=layouts.CASME2_SHEET):
-    layouts.write_sheet(layouts.casme2_annotation(rows), root / name, "Sheet1")
-    return root / name
+SHEET = "CASME2-coding-20140508.xlsx"
+
+
+def write_sheet(root, rows=ROWS, name=SHEET):
+    (table,) = layouts.tables("casme2", [layouts.Row(*row) for row in rows])
+    return layouts.write_table(table._replace(path=name), root)
 
 
 @pytest.fixture
@@ -70,9 +73,9 @@ def test_errata_mend_the_apex_and_say_so(copy):
     clips = {c.clip: c for c in casme2.DATABASE.read(copy)}
     assert clips["EP12_01f"].apex is None and clips["EP09_05f"].apex is None
     assert "is the onset" in clips["EP09_05f"].notes[0]
-    table = pd.read_excel(copy / layouts.CASME2_SHEET, dtype=str)
+    table = pd.read_excel(copy / SHEET, dtype=str)
     table["ApexFrame"] = table["ApexFrame"].str.replace("/", "300")  # edited copies guess
-    table.to_excel(copy / layouts.CASME2_SHEET, index=False)
+    table.to_excel(copy / SHEET, index=False)
     clip = {c.clip: c for c in casme2.DATABASE.read(copy)}["EP12_01f"]
     assert clip.apex is None and "apex 300 -> None" in clip.notes[0]
 
@@ -97,7 +100,9 @@ def test_trees_of_the_distribution(tmp_path, tree, prefix, extra):
 def test_selected_frames_are_preferred(copy):
     build(copy, tree="Cropped", prefix="reg_img")
     build(copy, tree="CASME2-RAW", extra=2)
-    assert all("RAW_selected" in path for clip in casme2.DATABASE.read(copy) for path in clip.frames)
+    assert all(
+        "RAW_selected" in path for clip in casme2.DATABASE.read(copy) for path in clip.frames
+    )
 
 
 def edited(rows):
@@ -150,7 +155,9 @@ def test_official_lists_follow_the_sheet_of_2014(tmp_path):
     (tmp_path / "sheets").mkdir()
     write_sheet(tmp_path, rows[:1], "sheets/CASME2-coding-20140508.xlsx")
     skipped = []
-    assert [c.clip for c in casme2.DATABASE.read(tmp_path, skipped)] == ["EP07_01"]  # that of 2014 wins
+    assert [c.clip for c in casme2.DATABASE.read(tmp_path, skipped)] == [
+        "EP07_01"
+    ]  # that of 2014 wins
     assert [s.key for s in skipped] == ["casme2/sub24/EP01_08"]  # EP02_07 is known to have no row
 
 
@@ -163,7 +170,7 @@ def test_objective_classes_come_from_whichever_sheet_has_them(copy):
     clips = {f"{c.subject}/{c.clip}": c.objective for c in casme2.DATABASE.read(copy)}
     assert clips["sub01/EP02_01f"] == "III" and clips["sub01/EP03_02"] == "II"
     assert clips["sub02/EP02_01f"] == ""  # another subject's clip of the same name
-    table = pd.read_excel(copy / layouts.CASME2_SHEET, dtype={"Subject": str})
+    table = pd.read_excel(copy / SHEET, dtype={"Subject": str})
     table["Objective Classes"] = "V"
     table.to_excel(copy / "CASME2-coding-20190701.xlsx", index=False)
     (copy / "CASME2-ObjectiveClasses.xlsx").unlink()

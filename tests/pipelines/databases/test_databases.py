@@ -4,7 +4,7 @@ import collections
 
 import disk
 import pytest
-from rendered import whole
+from rendered import whole as wholes
 
 from pipelines import databases, protocols, schema
 
@@ -89,7 +89,7 @@ def test_what_was_amiss_is_noted_and_nothing_else(whole):
 
 
 def test_dfme_has_its_fixed_parts(tmp_path):
-    disk.write_copy(tmp_path, "dfme", [r for r in whole.rows("dfme") if r.split != "testB"])
+    disk.write_copy(tmp_path, "dfme", [r for r in wholes.rows("dfme") if r.split != "testB"])
     clips = databases.load("dfme").read(tmp_path)
     protocol = protocols.default("dfme")
     assert collections.Counter(protocols.groups(clips, protocol)) == {"train": 1856, "testA": 474}
@@ -111,4 +111,4 @@ def test_misuse_names_the_layout_expected(tmp_path, name):
         database.read(tmp_path / "absent")
     with pytest.raises(schema.DataError, match="Expected|labels.csv|u_test"):
         database.read(tmp_path)
-    assert database.HELP.strip()
+    assert database.help.strip()

@@ -87,7 +87,7 @@ def test_several_databases_under_one_root(crowd, database):
 
 def test_the_composite_in_a_crowd(crowd):
     clips = megc2019.DATABASE.read(crowd)
-    assert [clip.key for clip in clips] == [key(name) for name in megc2019.DATABASES]
+    assert [clip.key for clip in clips] == [key(name) for name in megc2019.PARTS]
 
 
 @pytest.mark.parametrize("database", ROWS)
@@ -199,7 +199,7 @@ def test_no_cell_leads_out_of_the_copy(tmp_path, database, text):
     for column in [name for name in table.rows.columns if not name.startswith("Unnamed")]:
         changed = table.rows.astype(object)
         changed.loc[0, column] = text
-        layouts.write_sheet(changed, root / table.path, table.sheet)
+        layouts.write_table(table._replace(rows=changed), root)
         for clip in databases.load(database).read(root, []):
             paths = [pathlib.Path(path).resolve() for path in clip.frames]
             assert all(root.resolve() in path.parents for path in paths)
@@ -235,6 +235,6 @@ def test_no_row_of_smic_leads_out_of_the_copy(tmp_path):
 
 
 def test_a_walk_of_a_crowd_names_the_others(crowd):
-    found = tree.walk(crowd, "samm", databases.load("samm").DATABASE.key_of)
+    found = tree.walk(crowd, "samm", databases.load("samm").key_of)
     assert {"smic", "casme2", "mmew", "dfme", "casme"} <= set(found.others)
     assert all(f"--dataset {name}" in "\n".join(found.remarks()) for name in found.others)

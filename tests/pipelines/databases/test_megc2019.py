@@ -15,7 +15,7 @@ PROTOCOL = protocols.choose("megc2019")
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("databases")
-    for name in megc2019.DATABASES:
+    for name in megc2019.PARTS:
         disk.write_copy(folder, name)
     disk.write_copy(folder, "casme")  # in nobody's way
     return folder
@@ -30,7 +30,7 @@ def test_442_clips_of_68_people(clips):
     taken = protocols.apply(clips, PROTOCOL)
     assert len(taken) == 442 and len({clip.subject_key for clip in taken}) == 68
     counts = collections.Counter((clip.dataset, clip.label) for clip in taken)
-    assert [[counts[name, k] for k in range(3)] for name in megc2019.DATABASES] == [
+    assert [[counts[name, k] for k in range(3)] for name in megc2019.PARTS] == [
         [70, 51, 43],
         [88, 32, 25],
         [92, 26, 15],

@@ -64,7 +64,9 @@ def test_edited_copy_and_cropped_faces(tmp_path):
     )
     assert clip.action_units == () and clip.apex == 1
     disk.write_frames(tmp_path, "samm", rows)
-    assert "SAMM_CROP" not in samm.DATABASE.read(tmp_path)[0].frames[0]  # whole frames are preferred
+    assert (
+        "SAMM_CROP" not in samm.DATABASE.read(tmp_path)[0].frames[0]
+    )  # whole frames are preferred
 
 
 def test_no_sheet(tmp_path):

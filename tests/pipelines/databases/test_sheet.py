@@ -36,12 +36,29 @@ def test_action_units(cell, units):
     assert sheet.action_units(cell) == units
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
 @pytest.mark.parametrize(
     ("cell", "number"),
-    [("46", 46), ("0", 0), ("/", None), ("", None), ("46.5", None), ("-1", None)],
+    [("46", 46), ("0", 0), ("91.0", 91), (" 91.0 ", 91), ("\uff19\uff11", 91), ("91.00", 91)]
+    + [(cell, None) for cell in ("", " ", "/", "\\", "-", "nan", "NaN", "\uff0f")],
 )
-def test_numbers(cell, number):
-    assert sheet.number(cell) == number
+def test_numbers(tmp_path, suffix, cell, number):
+    table = pd.DataFrame({"Subject": ["1"], "Filename": ["x"], "ApexF1": [cell]})
+    (line,) = sheet.read(write(tmp_path / f"a{suffix}", table), COLUMNS)
+    assert line.number("apex") == number
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".xlsx"])
+@pytest.mark.parametrize(
+    "cell", ["1,091", "91,0", "img91.jpg", "46.5", "-1", "?", "N/A", "#REF!", "9 1", "91*"]
+)
+def test_a_number_that_cannot_be_read_is_an_error(tmp_path, suffix, cell):
+    table = pd.DataFrame({"Subject": ["1"], "Filename": ["x"], "Apex Frame": [cell]})
+    (line,) = sheet.read(write(tmp_path / f"a{suffix}", table, above=2), COLUMNS)
+    assert line.place == f"{tmp_path}/a{suffix}: line 4"
+    with pytest.raises(schema.DataError) as error:
+        line.number("apex")
+    assert f"column Apex Frame: {cell!r} is no whole number: correct the cell" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -68,19 +85,27 @@ def test_columns_by_name_below_whatever_stands_above(tmp_path, suffix, above):
          "File name ": ["a ", None, "b"]}
     )  # fmt: skip
     rows = sheet.read(write(tmp_path / f"sheet{suffix}", table, above), COLUMNS)
-    assert [{**row, "line": 0} for row in rows] == [
-        {"subject": rows[0]["subject"], "clip": "a", "apex": "/", "line": 0},
-        {"subject": rows[1]["subject"], "clip": "b", "apex": rows[1]["apex"], "line": 0},
-    ]
-    assert [sheet.number(row["subject"]) for row in rows] == [6, 7]
-    assert sheet.number(rows[1]["apex"]) == 9
-    assert [row["line"] for row in rows] == [above + 2, above + 4]
+    assert [row["clip"] for row in rows] == ["a", "b"]
+    assert [row.number("subject") for row in rows] == [6, 7]
+    assert [row.number("apex") for row in rows] == [None, 9]
+    ends = [row.place.rpartition(": ")[2] for row in rows]
+    assert ends == [f"line {above + 2}", f"line {above + 4}"]
 
 
 def test_semicolons_index_columns_and_marks(tmp_path):
     path = tmp_path / "edited.csv"
     path.write_bytes("\ufeff;sub_ID';FileName';ApexF1'\n0;006;x;4\n".encode())
-    assert sheet.read(path, COLUMNS)[0] == {"subject": "006", "clip": "x", "apex": "4", "line": 2}
+    (line,) = sheet.read(path, COLUMNS)
+    assert line.cells == {"subject": "006", "clip": "x", "apex": "4"}
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("mark", ["\t", ";", ","])
+def test_encodings_and_separators(tmp_path, coding, mark):
+    text = "Subject,Filename,ApexF1,Notes\n01,x,97,\u7b11\n".replace(",", mark)
+    (tmp_path / "a.csv").write_bytes(text.encode(coding))
+    (line,) = sheet.read(tmp_path / "a.csv", COLUMNS)
+    assert line.cells == {"subject": "01", "clip": "x", "apex": "97"}
 
 
 def test_sheet_among_several(tmp_path):
@@ -111,7 +136,8 @@ def test_what_is_no_sheet_is_named(tmp_path):
 def test_a_header_whose_columns_stand_in_any_order(tmp_path):
     table = pd.DataFrame({"Apex Frame": [3], "Filename": ["x"], "Notes": ["Subject"], "Subject": 6})
     (row,) = sheet.read(write(tmp_path / "a.xlsx", table, above=2), COLUMNS)
-    assert (row["subject"], row["clip"], row["apex"], row["line"]) == ("6", "x", "3", 4)
+    assert row.cells == {"subject": "6", "clip": "x", "apex": "3"}
+    assert row.place.endswith(": line 4")
 
 
 def test_full_width_characters_and_blanks_of_all_kinds(tmp_path):
@@ -120,7 +146,7 @@ def test_full_width_characters_and_blanks_of_all_kinds(tmp_path):
     )
     (row,) = sheet.read(write(tmp_path / "a.csv", table), COLUMNS)
     assert (row["subject"], row["clip"], row["apex"]) == ("006", "x", "/")
-    assert sheet.number(row["apex"]) is None and sheet.number(row["subject"]) == 6
+    assert row.number("apex") is None and row.number("subject") == 6
 
 
 def test_cells_merged_over_several_rows(tmp_path):
@@ -144,10 +170,11 @@ def test_xls(tmp_path):
     """A sheet as old spreadsheets write it; coding.xls holds three rows, made with xlwt."""
     columns = {**COLUMNS, "onset": ("onsetframe",)}
     rows = sheet.read(pathlib.Path(__file__).parent / "coding.xls", columns)
-    assert [(r["line"], r["subject"], r["clip"], r["onset"], r["apex"]) for r in rows] == [
-        (3, "01", "EP02_01f", "46", "59"),
-        (4, "2", "EP09_01", "1", "/"),
-        (6, "2", "EP10_02", "10", "12"),
+    found = [(r.place[-1], r["subject"], r["clip"], r["onset"], r["apex"]) for r in rows]
+    assert found == [
+        ("3", "01", "EP02_01f", "46", "59"),
+        ("4", "2", "EP09_01", "1", "/"),
+        ("6", "2", "EP10_02", "10", "12"),
     ]
     (tmp_path / "cut.xls").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
     with pytest.raises(schema.DataError, match="cut.xls: cannot be read as a spreadsheet"):

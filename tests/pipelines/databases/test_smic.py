@@ -60,7 +60,9 @@ def test_cropped_and_preference(tmp_path):
     write(cropped, range(3), prefix="reg_image")
     assert "reg_image" in smic.DATABASE.read(tmp_path)[0].frames[0]
     write(tmp_path / "SMIC_all_raw/HS/s1/micro/negative/s1_ne_01", range(3))
-    (clip,) = smic.DATABASE.read(tmp_path)  # the raw release is preferred, and nothing is read twice
+    (clip,) = smic.DATABASE.read(
+        tmp_path
+    )  # the raw release is preferred, and nothing is read twice
     assert "SMIC_all_raw" in clip.frames[0]
 
 
@@ -106,7 +108,7 @@ def test_long_rows_and_folders_that_do_not_match_are_reported(tmp_path):
     reasons = {item.key.rpartition("/")[2]: item.reason for item in skipped}
     assert set(reasons) == {"s05_ne_02", "s05_ne_03", "s06_po_01"}
     assert "no row" in reasons["s05_ne_02"]
-    assert "between onset 200 and offset 230" in reasons["s05_ne_03"]
+    assert "holds 0 of the frames 200-230: copy it again" in reasons["s05_ne_03"]
     assert "no folder" in reasons["s06_po_01"]
     with pytest.raises(schema.DataError, match="no row"):
         smic.DATABASE.read(tmp_path)
@@ -164,7 +166,7 @@ def test_what_is_amiss_is_noted(tmp_path):
     write(cropped / "negative/s3_ne_16", range(409046, 409063), "reg_image")  # one is known to lack
     (clip,) = smic.DATABASE.read(tmp_path / "cropped")
     assert clip.notes == ("1 of the frames 409046-409063 are missing: clamped to 409046-409062",)
-    assert "s03_ne_16" in {erratum.clip for erratum in smic.KNOWN}
+    assert "s03_ne_16" in {erratum.clip for erratum in smic.DATABASE.errata}
 
 
 def test_links_in_a_circle_end(tmp_path):

@@ -5,6 +5,7 @@ import pytest
 
 from pipelines import schema
 from pipelines.databases import smic_annotation
+from pipelines.databases.tree import Tree
 
 Name = smic_annotation.Name
 
@@ -45,8 +46,8 @@ def test_sheets_by_name(name, expected):
 
 def test_the_later_edition_is_preferred(tmp_path):
     sheets = ["/a/SMIC-HS-E_annotation_2019.xlsx", "/b/SMIC-HS-E_annotation.xlsx"]
-    assert smic_annotation.find_sheet(sheets, tmp_path) == sheets[0]
-    assert smic_annotation.find_sheet([], tmp_path) is None
+    assert smic_annotation.find_sheet(Tree(tmp_path, sheets=sheets)) == sheets[0]
+    assert smic_annotation.find_sheet(Tree(tmp_path)) is None
 
 
 @pytest.mark.parametrize("suffix", ["xlsx", "csv"])
@@ -56,7 +57,7 @@ def test_the_sheet_and_its_errata(tmp_path, suffix):
             "Subject": ["s1", "s3", "s9", None],
             "Unnamed: 1": None,
             " Filename ": ["s1_ne_01", "s3_po_08", "s9_sur_03", None],
-            "Onset F": [559740, 402194, "?", None],
+            "Onset F": [559740, 402194, "/", None],
             "OffsetF": [559775, 402223, 91137, None],
             "Onset2F": None,
         }
@@ -69,11 +70,12 @@ def test_the_sheet_and_its_errata(tmp_path, suffix):
             other = pd.DataFrame({"Filename": ["s1_ne_01"], "OnsetF": [1], "OffsetF": [9]})
             other.to_excel(writer, sheet_name="VIS", index=False)
             table.to_excel(writer, sheet_name="HS", index=False, startrow=3)
-    spans = smic_annotation.read_sheet(path)
+    rows = smic_annotation.read_sheet(path)
+    spans = {name: (row.onset, row.offset) for name, row in rows.items()}
     assert spans.pop(Name(1, "ne", 1)) == (559740, 559775)
     assert spans.pop(Name(3, "po", 8)) == (402194, 402225)  # two frames short in the sheet
     assert spans.pop(Name(4, "ne", 6)) == (219413, 219435)  # without a row of its own
-    # What is left are the other clips without a row; s9_sur_03 has no onset that could be read.
+    # What is left are the other clips without a row; s9_sur_03 has no onset.
     assert set(spans) == {name for name, e in smic_annotation.ERRATA.items() if e.onset} - {
         Name(4, "ne", 6)
     }

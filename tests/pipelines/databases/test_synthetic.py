@@ -4,16 +4,16 @@ import pytest
 
 from pipelines import schema
 from pipelines.databases import synthetic
-from pipelines.synthetic import knobs, plan, write
-from pipelines.synthetic.plan import SynthesisConfig
+from pipelines.synthetic import ensure, options, plan, write
+from pipelines.synthetic.options import SynthesisConfig
 
 SMALL = {"num_subjects": 2, "clips_per_class": 2, "num_frames": 5, "frame_size": (160, 120)}
 
 
-@pytest.fixture(scope="module", params=knobs.LAYOUTS)
+@pytest.fixture(scope="module", params=options.LAYOUTS)
 def tree(tmp_path_factory, request):
     config = SynthesisConfig(layout=request.param, **SMALL)
-    return synthetic.ensure(tmp_path_factory.mktemp(request.param) / "tree", config, workers=1)
+    return ensure(tmp_path_factory.mktemp(request.param) / "tree", config, jobs=1)
 
 
 def test_every_clip_is_read_with_its_class_and_length(tree):
@@ -35,7 +35,7 @@ def test_every_clip_is_read_with_its_class_and_length(tree):
 
 def test_lost_clip_is_reported(tmp_path):
     config = SynthesisConfig(layout="casme2", **SMALL)
-    root = synthetic.ensure(tmp_path / "tree", config, workers=1)
+    root = ensure(tmp_path / "tree", config, jobs=1)
     for frame in (root / "CASME2_RAW_selected/sub02/EP01_01").iterdir():
         frame.unlink()
     skipped = []
@@ -45,13 +45,13 @@ def test_lost_clip_is_reported(tmp_path):
         synthetic.DATABASE.read(root)
 
 
-def test_ensure_renders_anew_only_when_a_knob_changed(tmp_path):
+def test_ensure_renders_anew_only_when_an_option_changed(tmp_path):
     config = SynthesisConfig(**{**SMALL, "num_subjects": 1, "clips_per_class": 1})
-    root = synthetic.ensure(tmp_path / "tree", config, workers=1)
+    root = ensure(tmp_path / "tree", config, jobs=1)
     mark = (root / write.TRUTH).stat().st_mtime_ns
-    assert synthetic.ensure(root, config).joinpath(write.TRUTH).stat().st_mtime_ns == mark
+    assert ensure(root, config).joinpath(write.TRUTH).stat().st_mtime_ns == mark
     other = SynthesisConfig(**{**SMALL, "num_subjects": 1, "clips_per_class": 2})
-    synthetic.ensure(root, other, workers=1)
+    ensure(root, other, jobs=1)
     assert len(synthetic.DATABASE.read(root)) == 6
 
 
@@ -62,10 +62,10 @@ def test_misuse_names_the_remedy(tmp_path):
         synthetic.DATABASE.read(tmp_path)
 
 
-def test_without_knobs_any_synthetic_tree_will_do(tmp_path):
-    config = plan.SynthesisConfig(
+def test_without_options_any_synthetic_tree_will_do(tmp_path):
+    config = SynthesisConfig(
         num_subjects=1, clips_per_class=1, num_frames=4, frame_size=(160, 120), amplitude_px=0.0
     )
-    root = synthetic.ensure(tmp_path / "tree", config, workers=1)
+    root = ensure(tmp_path / "tree", config, jobs=1)
     mark = (root / write.TRUTH).stat().st_mtime_ns
-    assert synthetic.ensure(root).joinpath(write.TRUTH).stat().st_mtime_ns == mark
+    assert ensure(root).joinpath(write.TRUTH).stat().st_mtime_ns == mark

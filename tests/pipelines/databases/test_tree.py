@@ -49,7 +49,7 @@ def test_several_databases_under_one_root_are_told_apart(tmp_path):
     assert [c.key for c in casme2.DATABASE.read(tmp_path)] == ["casme2/sub01/EP02_01f"]
     assert [c.key for c in samm.DATABASE.read(tmp_path)] == ["samm/006/006_1_2"]
     assert [c.key for c in smic.DATABASE.read(tmp_path)] == ["smic/s01/s01_ne_01"]
-    found = tree.walk(tmp_path, "casme2", casme2.key_of)
+    found = tree.walk(tmp_path, "casme2", casme2.DATABASE.key_of)
     assert set(found.others) == {"samm", "smic", "casme"}
     assert any("--dataset samm" in line for line in found.remarks())
 
@@ -71,7 +71,7 @@ def test_loops_of_links_end_and_are_named(tmp_path):
     disk.write_copy(tmp_path, "samm", SAMM)
     os.symlink(tmp_path, tmp_path / "SAMM" / "again", target_is_directory=True)
     assert len(samm.DATABASE.read(tmp_path)) == 1
-    found = tree.walk(tmp_path, "samm", samm.key_of)
+    found = tree.walk(tmp_path, "samm", samm.DATABASE.key_of)
     assert found.loops == [str(tmp_path / "SAMM" / "again")]
     assert "a link back" in found.remarks()[0]
 
@@ -81,7 +81,7 @@ def test_a_link_to_a_folder_above_the_root_is_not_followed(tmp_path):
     disk.write_copy(tmp_path / "elsewhere", "samm", [SAMM[0]._replace(clip="006_1_3")])
     link = tmp_path / "root" / "SAMM" / "up"
     os.symlink(tmp_path, link, target_is_directory=True)
-    found = tree.walk(tmp_path / "root", "samm", samm.key_of)
+    found = tree.walk(tmp_path / "root", "samm", samm.DATABASE.key_of)
     assert set(found.folders) == {"006_1_2"} and found.loops == [str(link)]
 
 
@@ -115,7 +115,7 @@ def test_nested_copy_of_the_same_folder(tmp_path):
     (clip,) = casme2.DATABASE.read(tmp_path)
     assert len(clip.numbers) == 5
     assert len(clip.notes) == 1 and "a second copy in" in clip.notes[0]
-    remarks = tree.walk(tmp_path, "casme2", casme2.key_of).remarks()
+    remarks = tree.walk(tmp_path, "casme2", casme2.DATABASE.key_of).remarks()
     assert len(remarks) == 1 and "a second copy of the clip" in remarks[0]
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from pipelines import schema
 from pipelines.databases import smic
-from pipelines.databases.annotated import Erratum
-from pipelines.doctor import checks as examination
+from pipelines.databases.database import Erratum
+from pipelines.doctor import checks
 from pipelines.doctor.checks import Finding
-from pipelines.doctor.reading import Observation
+from pipelines.doctor.reading import Reading
 from pipelines.faces.portrait import Portrait
 
 
@@ -27,14 +27,14 @@ def kinds(findings):
 
 def test_nothing_is_wrong_with_sound_clips():
     clips = [clip(), clip("EP01_02", length=20), clip("EP01_03", apex=None)]
-    assert examination.of_clips(clips) == []
+    assert checks.of_clips(clips) == []
 
 
 def test_gaps_and_long_clips():
     numbers = (1, 2, 5, 6, 9, 11)
     gaps = dataclasses.replace(clip(), numbers=numbers, frames=clip().frames[:6], apex=2)
     long = clip("EP01_02", length=31)
-    found = examination.of_clips([gaps, long, *(clip(f"EP02_{i}") for i in range(5))])
+    found = checks.of_clips([gaps, long, *(clip(f"EP02_{i}") for i in range(5))])
     assert kinds(found) == [("frames missing", "EP01_01"), ("long clip", "EP01_02")]
     assert found[0].detail == "5 of 11 frames are missing: 3, 4, 7, …"
     assert found[0].path == "/copy/sub01/EP01_01"
@@ -48,13 +48,13 @@ def test_gaps_and_long_clips():
         ("3 of the frames 1-13 are missing: clamped to 1-10", "frames missing"),
         ("apex 4 is missing: 5 taken, the nearest", "frames missing"),
         ("120 frames, over 100: a micro-expression?", "long clip"),
-        ("apex 1930 -> 4930: a typing error", "mended"),
+        ("apex 1930 -> 4930: a typing error", "known"),
     ],
 )
 def test_what_the_loader_notes_is_a_finding_once(note, kind):
-    (found,) = examination.of_clips([clip(notes=(note,))])
+    (found,) = checks.of_clips([clip(notes=(note,))])
     assert found.kind == kind and found.detail == note
-    assert (found.severity == "note") == (kind == "mended")
+    assert (found.severity == "note") == (kind == "known")
 
 
 def test_frames_that_smic_is_known_to_lack_are_a_note(tmp_path):
@@ -62,17 +62,17 @@ def test_frames_that_smic_is_known_to_lack_are_a_note(tmp_path):
     folder.mkdir(parents=True)
     for number in range(409046, 409063):  # the raw release has 409063 too
         (folder / f"reg_image{number}.bmp").write_bytes(b"BM")
-    found = examination.of_clips(smic.DATABASE.read(tmp_path), smic.KNOWN)
+    found = checks.of_clips(smic.DATABASE.read(tmp_path), smic.DATABASE.errata)
     assert [(f.kind, f.severity) for f in found] == [("frames missing", "note")]
     (folder / "reg_image409050.bmp").unlink()
-    assert examination.of_clips(smic.DATABASE.read(tmp_path))[0].severity == "warning"
+    assert checks.of_clips(smic.DATABASE.read(tmp_path))[0].severity == "warning"
 
 
 def test_what_an_erratum_foretells_is_a_note():
     errata = [Erratum("sub01/EP01_*", "apex", 1, None, "late"), Erratum("EP09_01", "", 0, 0, "cut")]
     cut = "3 of the frames 1-13 are missing: clamped to 1-10"
     clips = [clip(n, apex=9, notes=(cut,)) for n in ("EP01_01", "EP09_01")]
-    found = {(f.kind, f.clip[-7:]): f.severity for f in examination.of_clips(clips, errata)}
+    found = {(f.kind, f.clip[-7:]): f.severity for f in checks.of_clips(clips, errata)}
     assert found == {
         ("apex on offset", "EP01_01"): "note",
         ("frames missing", "EP01_01"): "warning",
@@ -82,14 +82,14 @@ def test_what_an_erratum_foretells_is_a_note():
 
 
 def test_of_a_reason_not_foreseen_the_clip_is_lost():
-    (found,) = examination.of_skipped([schema.Skipped("a/b/c", "sheet: line 3", "unknown mood")])
+    (found,) = checks.of_skipped([schema.Skipped("a/b/c", "sheet: line 3", "unknown mood")])
     assert found == Finding("clip lost", "a/b/c", "sheet: line 3", "unknown mood")
-    assert found.to_json()["severity"] == "error" and "mend" in found.remedy
+    assert found.to_json()["severity"] == "error" and "correct" in found.remedy
 
 
 def seen(one, digests=None, size=(640, 480), **other):
     digests = digests or {f"{one.key}{n}".encode(): p for n, p in zip(one.numbers, one.frames)}
-    return Observation(one, (), {size: one.frames[0]}, digests, len(one.frames), **other)
+    return Reading(one, (), {size: one.frames[0]}, digests, len(one.frames), **other)
 
 
 def test_clips_of_one_recording_share_files_but_duplicates_have_their_own():
@@ -97,28 +97,28 @@ def test_clips_of_one_recording_share_files_but_duplicates_have_their_own():
     part = dataclasses.replace(whole, clip="part", frames=whole.frames[3:], numbers=(4,))
     digests = seen(whole).digests
     own = {digest: path for digest, path in digests.items() if path in part.frames}
-    assert examination.of_observations([seen(whole), seen(part, own)]) == []
+    assert checks.of_files([seen(whole), seen(part, own)]) == []
     twin = clip("EP09_09")
     copies = {d: path for d, path in zip(digests, twin.frames)}
-    (found,) = examination.of_observations([seen(whole), seen(twin, copies)])
+    (found,) = checks.of_files([seen(whole), seen(twin, copies)])
     assert kinds([found]) == [("duplicate clip", "EP09_09")] and found.path.endswith("EP09_09")
     few = dict(list(copies.items())[:4]) | {bytes([i]): twin.frames[i] for i in range(4, 10)}
-    assert examination.of_observations([seen(whole), seen(twin, few)]) == []
+    assert checks.of_files([seen(whole), seen(twin, few)]) == []
 
 
 def test_of_many_copies_each_is_told_once():
     digests = list(seen(clip()).digests)
     clips = [clip(f"EP01_{i}") for i in range(5)]
-    found = examination.of_observations([seen(c, dict(zip(digests, c.frames))) for c in clips])
+    found = checks.of_files([seen(c, dict(zip(digests, c.frames))) for c in clips])
     assert kinds(found) == [("duplicate clip", f"EP01_{i}") for i in range(1, 5)]
 
 
 def test_registered_clips_of_all_sizes_have_no_usual_one():
     sizes = [(280 + i, 340) for i in range(10)]
     clips = [clip(f"EP01_{i}") for i in range(10)]
-    assert examination.of_observations([seen(c, size=s) for c, s in zip(clips, sizes)]) == []
+    assert checks.of_files([seen(c, size=s) for c, s in zip(clips, sizes)]) == []
     sizes = [(640, 480)] * 9 + [(320, 240)]
-    (found,) = examination.of_observations([seen(c, size=s) for c, s in zip(clips, sizes)])
+    (found,) = checks.of_files([seen(c, size=s) for c, s in zip(clips, sizes)])
     assert kinds([found]) == [("unusual size", "EP01_9")]
     assert found.detail == "320x240, where 640x480 is usual"
 
@@ -131,9 +131,7 @@ def portrait(eyes=100.0, sign=1.0, noise=0.0, seed=0):
 
 def faces(*portraits):
     clips = [clip(f"EP01_{i}") for i in range(len(portraits))]
-    return kinds(
-        examination.of_observations([seen(c, portrait=p) for c, p in zip(clips, portraits)])
-    )
+    return kinds(checks.of_files([seen(c, portrait=p) for c, p in zip(clips, portraits)]))
 
 
 def test_eyes_too_near_or_too_far_for_the_subject():
@@ -155,5 +153,5 @@ def test_mirrored_clips_are_those_that_differ_from_most():
 
 
 def test_a_face_not_found_names_the_onset():
-    (found,) = examination.of_observations([seen(clip(), no_face="no face found")])
+    (found,) = checks.of_files([seen(clip(), no_face="no face found")])
     assert found.kind == "no face" and found.path == "/copy/sub01/EP01_01/img1.jpg"

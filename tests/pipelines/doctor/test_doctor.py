@@ -16,11 +16,12 @@ import pytest
 
 from pipelines import databases
 from pipelines.doctor import __main__ as doctor
-from pipelines.doctor import checks as examination
-from pipelines.synthetic import layouts, plan, write
+from pipelines.doctor import checks
+from pipelines.synthetic import plan, write
+from rendered import layouts
 
 FRAMES = pathlib.Path("CASME2_RAW_selected")
-LINES = layouts.CASME2_SHEET
+LINES = layouts.LAYOUTS["casme2"].sheet
 
 
 @pytest.fixture(scope="module")
@@ -146,8 +147,8 @@ def damage(tree):
     # 17-22 what does not belong there
     (tree.root / "Part2.zip").write_bytes(b"PK")
     named("archive", tree.root / "Part2.zip")
-    (tree.folder("sub04/EP01_01") / "Thumbs.db").write_bytes(b"?")
-    named("not an image", tree.folder("sub04/EP01_01") / "Thumbs.db")
+    (tree.folder("sub04/EP01_01") / "list.txt").write_bytes(b"?")
+    named("not an image", tree.folder("sub04/EP01_01") / "list.txt")
     (tree.root / FRAMES / "again").symlink_to(tree.root)
     named("link loop", tree.root / FRAMES / "again")
     (tree.root / "SAMM" / "006").mkdir(parents=True)
@@ -205,7 +206,7 @@ def test_each_damage_is_named_with_file_and_remedy(healthy, tmp_path, capsys):
         (kind, path if path.startswith("/") else f"/{path}") for kind, path in expected
     )
     for finding in found:
-        assert finding["remedy"] == examination.KINDS[finding["kind"]][1]
+        assert finding["remedy"] == checks.KINDS[finding["kind"]][1]
         assert finding["path"] in said and finding["remedy"] in said
     assert "not healthy" in said
 
@@ -246,7 +247,10 @@ def test_a_tree_of_three_databases(healthy, tmp_path, capsys):
     "arguments, said",
     [
         (["--data-root", "/nowhere"], "no such folder: /nowhere"),
-        (["--dataset", "samm"], "--dataset samm needs --data-root. Apply for SAMM"),
+        (
+            ["--dataset", "samm"],
+            "--dataset samm needs --data-root (or ME_KERAS_DATA). Apply for SAMM",
+        ),
         (["--dataset", "casme2", "--data-root", ".", "."], "one --data-root, got 2"),
         (["--dataset", "casme2", "--data-root", ".", "--protocol", "x"], "unknown protocol 'x'"),
         (["--dataset", "casme2", "--data-root", ".", "--json", "./x.json"], "lies in the copy"),
@@ -270,7 +274,7 @@ def test_a_wrong_flag_exits_with_2(arguments):
 
 def test_help_needs_nothing_heavy():
     script = (
-        "import sys, pipelines.doctor as d\n"
+        "import sys, pipelines.doctor.__main__ as d\n"
         "try: d.main(['--help'])\n"
         "except SystemExit: pass\n"
         "sys.exit(bool({'cv2', 'numpy', 'pandas', 'tensorflow', 'mediapipe'} & set(sys.modules)))"
@@ -283,7 +287,7 @@ def test_help_needs_nothing_heavy():
 
 def test_motion_images_are_examined_too(tmp_path, capsys):
     """Ready-made motion has no faces to look for and no sheet to draw."""
-    assert getattr(databases.load("smic-flow"), "PRECOMPUTED", False)
+    assert databases.load("smic-flow").precomputed
     (tmp_path / "a.png").write_bytes(b"no image")
     (tmp_path / "labels.csv").write_text("file,subject,clip,label\na.png,s01,s01_ne_01,0\n")
     assert run("--dataset", "smic-flow", "--data-root", tmp_path) == 1

@@ -31,9 +31,9 @@ def test_archives_count_until_their_folder_is_there(tmp_path):
 
 
 def test_litter_is_counted_by_folder(tmp_path):
-    make(tmp_path, "a/img1.jpg", "a/Thumbs.db", "a/x.mp4", "b/readme.txt", "c/cover.png")
+    make(tmp_path, "a/img1.jpg", "a/list.txt", "a/x.mp4", "b/readme.txt", "c/cover.png")
     stock = take(tmp_path)
-    assert stock.litter == {str(tmp_path / "a/Thumbs.db"): 2}
+    assert stock.litter == {str(tmp_path / "a/list.txt"): 2}
     assert stock.unnumbered == [str(tmp_path / "c/cover.png")]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines import schema
-from pipelines.doctor import reading as observation
+from pipelines.doctor import reading
 
 
 @pytest.fixture
@@ -20,19 +20,19 @@ def clip(tmp_path):
 
 
 def test_a_sound_clip(clip):
-    seen = observation.observe((clip, True), "casme2")
+    seen = reading.read_clip((clip, True), "casme2")
     assert seen.faults == () and seen.num_read == 4 and seen.no_face == ""
     assert seen.sizes == {(320, 240): clip.frames[0]}
     assert list(seen.digests.values()) == [clip.frames[0], clip.frames[2]]  # two and two alike
     assert seen.portrait.eye_distance == pytest.approx(0.6 * 94, rel=0.15)
-    assert observation.observe((clip, False), "casme2").portrait is None
+    assert reading.read_clip((clip, False), "casme2").portrait is None
 
 
 def test_faults_and_other_sizes_are_named_and_the_rest_is_read(clip):
     cv2.imwrite(clip.frames[0], np.zeros((90, 60, 3), np.uint8))
     with open(clip.frames[1], "wb"):
         pass
-    seen = observation.observe((clip, True), "casme2")
+    seen = reading.read_clip((clip, True), "casme2")
     assert seen.faults == ((clip.frames[1], "the file is empty; copy it again"),)
     assert seen.sizes == {(60, 90): clip.frames[0], (320, 240): clip.frames[2]}
     assert seen.num_read == 3 and seen.portrait is None
