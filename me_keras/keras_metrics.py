@@ -32,6 +32,9 @@ class _OfConfusion(keras.metrics.Metric):
             )
         )
 
+    def reset_state(self):
+        self.matrix.assign(tf.zeros_like(self.matrix))
+
     def get_config(self):
         return {**super().get_config(), "num_classes": self.num_classes}
 

@@ -19,13 +19,12 @@ __all__ = ["DisplacementModel", "Recognizer", "layers"]
 
 
 class _SelfSupervised(keras.Model):
-    """What both models share: the step, the metrics, and self-supervision by two frames."""
+    """What both models share: the step, the metrics, and self-supervision by two frames.
+
+    It has no `__init__` of its own: Keras revives only such a subclass of a functional model.
+    """
 
     _settings = None  # what `compile` was called with
-
-    # Such arguments let Keras revive a subclass from the configuration of a functional model.
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
 
     def _compile(self, optimizer, settings, metrics, **kwargs):
         super().compile(optimizer=FlatAdamW() if optimizer is None else optimizer, **kwargs)

@@ -27,28 +27,32 @@ def test_patches_must_tile_the_map():
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_fusion_contract(rng, order):
     sources = [tf.constant(rng.normal(size=(2, 3, 4, c)), tf.float32) for c in (5, 2)]
-    arguments = {"width": 8, "depth": 2, "order": order, "heads": 2}
+    arguments = {"hidden_dim": 8, "num_layers": 2, "order": order, "num_heads": 2}
     assert check_layer(FusionTransformer, arguments, sources).shape == (2, 3, 4, 8)
 
 
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_one_source(rng, order):
     sources = [tf.constant(rng.normal(size=(2, 4, 5)), tf.float32)]
-    assert check_layer(FusionTransformer, {"width": 8, "order": order}, sources).shape == (2, 4, 8)
+    assert check_layer(FusionTransformer, {"hidden_dim": 8, "order": order}, sources).shape == (
+        2,
+        4,
+        8,
+    )
 
 
 def test_positions_attended_before_and_after_fusion():
     sources = [tf.zeros((2, 3, 4, 5)), tf.zeros((2, 3, 4, 2))]
     lengths = {}
     for order in ("before", "after"):
-        layer = FusionTransformer(width=8, order=order)
+        layer = FusionTransformer(hidden_dim=8, order=order)
         layer(sources)
         lengths[order] = layer.position.shape
     assert lengths == {"before": (3, 4, 8), "after": (3, 8, 8)}
 
 
 def test_regions_do_not_attend_to_each_other(rng):
-    layer = FusionTransformer(width=8)
+    layer = FusionTransformer(hidden_dim=8)
     first = rng.normal(size=(1, 3, 4, 5)).astype(np.float32)
     second = first.copy()
     second[0, 2] += 1.0
@@ -60,7 +64,7 @@ def test_regions_do_not_attend_to_each_other(rng):
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_attention_goes_with_the_position(rng, order):
     """Positions that are swapped take their share of the attention along, whatever the order."""
-    layer = FusionTransformer(width=8, depth=2, order=order, heads=2)
+    layer = FusionTransformer(hidden_dim=8, num_layers=2, order=order, num_heads=2)
     sources = [rng.normal(size=(2, 3, 4, c)).astype(np.float32) for c in (5, 2)]
     fused, received = layer([tf.constant(s) for s in sources], return_attention=True)
     np.testing.assert_array_equal(fused, layer([tf.constant(s) for s in sources]))

@@ -9,7 +9,7 @@ from me_keras.layers.transformer import SeededDropout, TransformerBlock
 
 def test_block_contract(rng):
     tokens = tf.constant(rng.normal(size=(3, 5, 16)), tf.float32)
-    arguments = {"width": 16, "heads": 2, "mlp_ratio": 3, "dropout": 0.2, "seed": 5}
+    arguments = {"hidden_dim": 16, "num_heads": 2, "mlp_ratio": 3, "dropout": 0.2, "seed": 5}
     assert check_layer(TransformerBlock, arguments, tokens).shape == (3, 5, 16)
 
 
@@ -28,7 +28,7 @@ def as_keras(block):
 
 def test_attention_equals_keras(rng):
     tokens = tf.constant(rng.normal(size=(2, 6, 8)), tf.float32)
-    block = TransformerBlock(8, heads=2)
+    block = TransformerBlock(8, num_heads=2)
     block(tokens)
     reference = keras.layers.MultiHeadAttention(2, 4)
     reference(tokens, tokens)
@@ -39,7 +39,7 @@ def test_attention_equals_keras(rng):
 
 def test_attention_received_equals_keras(rng):
     tokens = tf.constant(rng.normal(size=(2, 6, 8)), tf.float32)
-    block = TransformerBlock(8, heads=2)
+    block = TransformerBlock(8, num_heads=2)
     block(tokens)
     block.query_key_value.kernel.assign(5.0 * block.query_key_value.kernel)
     reference = keras.layers.MultiHeadAttention(2, 4)
@@ -54,7 +54,7 @@ def test_attention_received_equals_keras(rng):
 
 
 def test_parameter_count():
-    block = TransformerBlock(64, heads=4, mlp_ratio=2)
+    block = TransformerBlock(64, num_heads=4, mlp_ratio=2)
     block(tf.zeros((1, 3, 64)))
     # qkv, output, two MLP layers, two norms
     expected = 64 * 192 + 192 + 64 * 64 + 64 + 64 * 128 + 128 + 128 * 64 + 64 + 4 * 64
@@ -62,9 +62,9 @@ def test_parameter_count():
     assert trained == expected
 
 
-def test_heads_must_divide_width():
-    with pytest.raises(ValueError, match="must divide `width`. Received: heads=3, width=16"):
-        TransformerBlock(16, heads=3)
+def test_heads_must_divide_the_dimension():
+    with pytest.raises(ValueError, match="must divide `hidden_dim`. Received: num_heads=3"):
+        TransformerBlock(16, num_heads=3)
 
 
 def test_dropout_contract(rng):

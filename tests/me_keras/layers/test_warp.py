@@ -53,6 +53,13 @@ def test_gradient_reaches_image_and_displacement(rng):
         assert float(tf.reduce_max(tf.abs(gradient))) > 0
 
 
+def test_a_displacement_that_is_no_number_counts_as_none(rng):
+    image = smooth_image(rng)[None, ..., None]
+    flow = np.zeros((1, 32, 32, 2), np.float32)
+    flow[0, :2, :, 0], flow[0, 2, :, 1] = np.nan, np.inf
+    np.testing.assert_allclose(dense_warp(image, flow), image, atol=1e-6)
+
+
 def test_strain_by_hand_and_its_blindness_to_translation():
     rows, columns = np.mgrid[:8, :8].astype(np.float32)
     # u = 0.3 x + 0.1 y, v = 0.2 y: sqrt(0.09 + 0.04 + 0.5 * 0.01)

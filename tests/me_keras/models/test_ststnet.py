@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from me_keras.models import ststnet
+from me_keras.models.ststnet import ststnet
 
 
 def test_parameter_count_by_hand():

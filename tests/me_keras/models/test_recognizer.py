@@ -1,0 +1,183 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from me_keras import losses, metrics
+from me_keras.layers.regions import AVERAGE_REGIONS, mirror_boxes
+from me_keras.models import build
+from me_keras.models.frl_dgt import displacement_model
+from me_keras.optimizer import FlatAdamW
+from pipelines.schema import MIRRORED_REGIONS
+
+LABELS = np.int32([0, 1, 2, 0])
+
+
+@pytest.fixture
+def model():
+    keras.utils.set_random_seed(0)
+    return build("frl_dgt", 32, hidden_dim=16, num_heads=2, filters=(8, 12), dropout=0.0)
+
+
+@pytest.fixture
+def inputs(rng):
+    return {
+        "onset": rng.random((4, 32, 32, 1), np.float32),
+        "apex": rng.random((4, 32, 32, 1), np.float32),
+        "regions": np.tile(np.float32(AVERAGE_REGIONS), (4, 1, 1)),
+    }
+
+
+def test_it_trains_like_any_keras_model(model, inputs):
+    model.compile()
+    assert isinstance(model.optimizer, FlatAdamW)
+    history = model.fit(inputs, LABELS, epochs=20, verbose=0).history
+    assert set(history) == {"loss", "accuracy", "reconstruction", "smoothness", "UF1", "UAR"}
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    scores = model.evaluate(inputs, LABELS, verbose=0, return_dict=True)
+    assert scores["accuracy"] == scores["UF1"] == 1.0
+    answered = model.predict(inputs, verbose=0)["logits"].argmax(axis=1)
+    np.testing.assert_array_equal(answered, LABELS)
+
+
+def test_its_loss_is_the_sum_of_what_it_reports(model, inputs):
+    keywords = {"smoothness": 0.5, "edge": 10.0, "reconstruction": "census", "dgm_weight": 2.0}
+    model.compile(metrics=[], **keywords)
+    found = model.evaluate(inputs, LABELS, verbose=0, return_dict=True)
+    outputs = model(inputs)
+    parts = losses.self_supervision(
+        inputs["onset"], inputs["apex"], outputs["half"], "census", edge=10.0
+    )
+    reconstruction, smooth = (float(tf.reduce_mean(part)) for part in parts)
+    target = 0.9 * np.eye(3)[LABELS] + 0.1 / 3
+    entropy = -np.mean(np.sum(target * np.log(tf.nn.softmax(outputs["logits"])), axis=1))
+    assert found["reconstruction"] == pytest.approx(reconstruction, rel=1e-5)
+    assert found["smoothness"] == pytest.approx(smooth, rel=1e-5)
+    total = entropy + 2.0 * (reconstruction + 0.5 * smooth)
+    assert found["loss"] == pytest.approx(total, rel=1e-5)
+
+
+def test_labels_come_plain_or_by_name_and_batches_may_differ(model, inputs):
+    model.compile(FlatAdamW(average=0.0))
+    plain = model.evaluate(inputs, LABELS, batch_size=3, verbose=0)
+    dataset = tf.data.Dataset.from_tensors((inputs, {"label": LABELS}))
+    np.testing.assert_allclose(model.evaluate(dataset, verbose=0), plain, rtol=1e-5)
+    with pytest.raises(ValueError, match="labels are missing"):
+        model.evaluate(inputs, verbose=0)
+
+
+def test_another_loss_metric_and_optimizer(model, inputs):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    top = keras.metrics.SparseTopKCategoricalAccuracy(2, name="top2")
+    model.compile("adam", loss, [top], dgm_weight=0.0)
+    found = model.evaluate(inputs, LABELS, verbose=0, return_dict=True)
+    expected = float(loss(LABELS, model(inputs)["logits"]))
+    assert found["loss"] == pytest.approx(expected, rel=1e-5) and "top2" in found
+    model.fit(inputs, LABELS, verbose=0)
+    for wrong in ({"loss": "sparse_categorical_crossentropy"}, {"metrics": ["accuracy"]}):
+        with pytest.raises(ValueError, match="from_logits=True.*Received: '"):
+            model.compile(**wrong)
+
+
+def test_sample_weights_count_in_the_recognition(model, inputs):
+    model.compile(metrics=[], dgm_weight=0.0)
+    weights = np.float32([1, 0, 0, 0])
+    found = model.evaluate(inputs, LABELS, sample_weight=weights, verbose=0, return_dict=True)
+    first = {name: value[:1] for name, value in inputs.items()}
+    alone = model.evaluate(first, LABELS[:1], verbose=0, return_dict=True)
+    assert found["loss"] == pytest.approx(alone["loss"] / 4, rel=1e-4)
+
+
+def test_regions_may_be_left_out(model, inputs):
+    expected = model(inputs)["logits"]
+    frames = {name: inputs[name] for name in ("onset", "apex")}
+    np.testing.assert_allclose(model(frames)["logits"], expected, atol=1e-6)
+    np.testing.assert_allclose(model.predict(frames, verbose=0)["logits"], expected, atol=1e-5)
+    model.compile()
+    model.fit(frames, LABELS, verbose=0)
+
+
+def test_average_regions_are_those_of_a_face():
+    boxes = np.float32(AVERAGE_REGIONS)
+    np.testing.assert_allclose(mirror_boxes(boxes, MIRRORED_REGIONS), boxes, atol=1e-6)
+    assert np.all(boxes[:, :2] < boxes[:, 2:]) and boxes.min() >= 0 and boxes.max() <= 1
+
+
+def test_a_still_displacement_generator(model, inputs):
+    model.compile(FlatAdamW(weight_decay=0.5), train_displacement=False)
+    before = model.displacement_model().get_weights()
+    head = model.get_layer("logits").get_weights()[0]
+    model.fit(inputs, LABELS, verbose=0)
+    for old, new in zip(before, model.displacement_model().get_weights()):
+        np.testing.assert_array_equal(old, new)
+    assert np.abs(model.get_layer("logits").get_weights()[0] - head).max() > 0
+
+
+def test_the_generator_learns_alone_on_the_same_layers(model, inputs):
+    generator = model.displacement_model()
+    generator.compile(forward_backward=0.1)
+    history = generator.fit(inputs, LABELS, epochs=8, verbose=0).history
+    assert set(history) == {"loss", "reconstruction", "smoothness"}
+    assert history["loss"][-1] < history["loss"][0]
+    frames = {name: inputs[name] for name in ("onset", "apex")}
+    np.testing.assert_array_equal(generator(frames)["half"], model(inputs)["half"])
+    with pytest.raises(ValueError, match="ststnet is given motion maps"):
+        build("ststnet", 28, motion_channels=3).displacement_model()
+
+
+def test_a_generator_without_a_recognizer(inputs, tmp_path):
+    generator = displacement_model(32, (8, 12))
+    generator.compile()
+    generator.fit(inputs, verbose=0)
+    generator.save(tmp_path / "generator.keras")
+    loaded = keras.models.load_model(tmp_path / "generator.keras")
+    frames = {name: inputs[name] for name in ("onset", "apex")}
+    np.testing.assert_allclose(loaded(frames)["warped"], generator(frames)["warped"], atol=1e-5)
+    loaded.fit(inputs, verbose=0)
+
+
+def test_motion_maps(rng):
+    model = build("ststnet", 28, motion_channels=3)
+    model.compile()
+    motion = {"motion": rng.normal(size=(4, 28, 28, 3)).astype(np.float32)}
+    history = model.fit(motion, LABELS, verbose=0).history
+    assert set(history) == {"loss", "accuracy", "UF1", "UAR"}
+
+
+def test_a_saved_model_goes_on_training_as_if_never_saved(model, inputs, tmp_path):
+    model.compile(FlatAdamW(1e-3), losses.CrossEntropy(0.2), [metrics.UF1(3)], smoothness=0.1)
+    model.fit(inputs, LABELS, epochs=2, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    histories = [m.fit(inputs, LABELS, verbose=0).history for m in (model, loaded)]
+    assert histories[0].keys() == histories[1].keys()
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(histories[1][name], values, rtol=1e-5)
+
+
+LOAD = """
+import sys
+import me_keras
+assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+import keras
+model = keras.models.load_model(sys.argv[1])
+print(type(model).__name__, model.optimizer.name, model.count_params())
+"""
+
+
+@pytest.mark.slow
+def test_a_saved_model_loads_after_importing_the_package_alone(model, inputs, tmp_path):
+    model.compile()
+    model.save(tmp_path / "model.keras")
+    command = [sys.executable, "-c", LOAD, str(tmp_path / "model.keras")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["Recognizer", "FlatAdamW", str(model.count_params())]
+
+
+def test_metrics_are_no_weights_of_the_model(model):
+    count = len(model.weights)
+    model.compile()
+    assert len(model.weights) == count and len(model.get_weights()) == count
