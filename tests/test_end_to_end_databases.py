@@ -1,6 +1,6 @@
 """Every database the whole way: rendered as distributed, prepared, trained for an epoch, scored.
 
-The trees are a few people of each database's census, known errata among their clips. A second
+The trees are a few people of each whole database, known errata among their clips. A second
 protocol of the same tree takes the small model on frame differences: what is tested is the data.
 """
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from rendered import whole
+from rendered import faces, whole
 
 from me_keras import loso
 from pipelines.synthetic import plan
@@ -51,7 +51,7 @@ def few(database, per_emotion=1):
 
 def render(root, database, rows):
     config = plan.SynthesisConfig(frame_size=(320, 240))
-    write.write_census(root, database, rows, config, workers=1)
+    faces.write_rows(root, database, rows, config)
 
 
 @pytest.fixture

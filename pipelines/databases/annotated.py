@@ -77,7 +77,8 @@ class AnnotatedDatabase(Database):
         tree = self.tree(root)
         found, sheet_names = self.find_rows(tree)
         made: dict[str, schema.Clip] = {}
-        used, listed = set(self.unlabelled), {}
+        used = set(self.unlabelled)
+        listed: dict[str, tuple] = {}  # folder -> paths and numbers of its frames
         for index, row in enumerate(found):
             used.update(row.folders)
             key = f"{self.name}/{row.subject}/{row.clip}"
@@ -190,5 +191,6 @@ class AnnotatedDatabase(Database):
         first, *twins = (folder.path for folder in tree.folders[key])
         if first not in listed:
             listed[first] = clips.list_frames(first)
+        paths, numbers = listed[first]
         notes = tuple(f"a second copy in {twin}: not read" for twin in twins)
-        return clips.clip(self.name, row, word, *listed[first], notes, self.longest)
+        return clips.clip(self.name, row, word, paths, numbers, notes, self.longest)

@@ -12,7 +12,6 @@ amplitude and the zero level are lost.
 
 from __future__ import annotations
 
-import os
 import pathlib
 import re
 
@@ -65,7 +64,7 @@ class FlowImages(Database):
         self.name, self.help, self.parts, self.listed_in = name, help, parts, listed_in
 
     def find_clips(self, root, skipped):
-        """See `Database`: clips whose one "frame" is the image of motion, in order of their keys."""
+        """See `Database`: clips whose one frame is the image of motion, sorted by key."""
         root = self.folder(root)
         images, tables = _survey(root)
         clips: dict[str, schema.Clip] = {}
@@ -205,8 +204,8 @@ def _survey(root):
 def _names(dataset: str, subject: str, clip: str) -> tuple[str, str, str]:
     """Dataset, subject and clip as the loaders of frames call them; "" for what is none."""
     if dataset == "smic":
-        name = smic_annotation.parse(clip)
-        return (dataset, f"s{name.subject:02d}", str(name)) if name else (dataset, subject, "")
+        parsed = smic_annotation.parse(clip)
+        return dataset, *((f"s{parsed.subject:02d}", str(parsed)) if parsed else (subject, ""))
     if dataset == "casme2":
         is_clip = re.fullmatch(r"EP\d+(_\d+)?[a-z]*", clip, re.IGNORECASE)
         return dataset, casme2.subject_name(subject), clip if is_clip else ""

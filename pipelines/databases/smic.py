@@ -71,17 +71,16 @@ or SMIC-HS-E/s01/s1_ne_01/image012345.jpg with SMIC-HS-E_annotation.xlsx."""
         if sheet:
             pairs = _rows_of_recordings(chosen, sheet, skipped)
         else:
-            pairs = [(_row(item), item) for item in chosen.values()]
+            pairs = [(item.name, _row(item), item) for item in chosen.values()]
         made = []
-        for row, item in pairs:
+        for name, row, item in pairs:
             try:
                 if row.fault:
                     raise schema.DataError(row.fault)
-                word = parse(row.clip).emotion
-                made.append(clips.clip("smic", row, word, item.paths, item.numbers))
+                made.append(clips.clip("smic", row, name.emotion, item.paths, item.numbers))
             except schema.DataError as error:
                 place = row.place if row.fault else item.folder
-                skipped.append(_lost(parse(row.clip), place, str(error)))
+                skipped.append(_lost(name, place, str(error)))
         return sorted(made, key=lambda clip: clip.key)
 
     def _walk(self, root):
@@ -167,7 +166,7 @@ def _rows_of_recordings(folders: dict[Name, _Found], sheet: str, skipped):
         erratum = ERRATA.get(name, Erratum(""))
         host = folders.get(name) or folders.get(erratum.inside or name)
         if host:
-            pairs.append((row, host))
+            pairs.append((name, row, host))
         elif not erratum.inside and erratum.reason != NO_ROW:  # else this release lacks it
             skipped.append(_lost(name, sheet, f"{file} has a row for it, but there is no folder"))
     return pairs

@@ -125,6 +125,7 @@ def read_sheet(path) -> dict[Name, Row]:
             found.setdefault(name, name.row(Row(str(path), "", "", ())))
         if name in found:
             row = found[name]
-            said = {"offset": erratum.offset or row.offset, "notes": (erratum.reason,)}
-            found[name] = dataclasses.replace(row, onset=row.onset or erratum.onset, **said)
+            onset, offset = row.onset or erratum.onset, erratum.offset or row.offset
+            notes = (erratum.reason,)
+            found[name] = dataclasses.replace(row, onset=onset, offset=offset, notes=notes)
     return found

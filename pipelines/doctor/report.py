@@ -25,11 +25,12 @@ class Place:
     def __init__(self, dataset: str, data_root=None):
         self.database = databases.load(dataset)
         self.root = self.database.locate(data_root)
-        self.roots = self.database.sources(self.root)
-        if self.roots is None:
+        roots = self.database.sources(self.root)
+        if roots is None:
             folder = self.database.folder(self.root)
-            self.roots = dict.fromkeys(self.database.members(folder), folder)
-        for folder in self.roots.values():
+            roots = dict.fromkeys(self.database.members(folder), folder)
+        self.roots = roots
+        for folder in roots.values():
             if not folder.is_dir():
                 raise schema.DataError(f"no such folder: {folder}")
 

@@ -48,9 +48,14 @@ def names(dataset: str | None = None) -> tuple[str, ...]:
     return tuple(name for name, p in table.PROTOCOLS.items() if set(p.databases) <= held)
 
 
+def _databases() -> dict[str, None]:
+    """Names of the databases that have a protocol, in order of the table."""
+    return dict.fromkeys(name for p in table.PROTOCOLS.values() for name in p.databases)
+
+
 def listing() -> str:
     """Which protocols each dataset has, the default first, a line each: for `--help`."""
-    datasets = (*table.ALONE, *table.MEMBERS)
+    datasets = (*_databases(), *table.MEMBERS)
     return "\n".join(f"  {dataset:14}{', '.join(names(dataset))}" for dataset in datasets)
 
 
@@ -106,7 +111,7 @@ def lost(skipped, protocol: Protocol) -> list:
     for item in skipped:
         fact = item if isinstance(item, collections.abc.Mapping) else dataclasses.asdict(item)
         fact = {"emotion": "", "objective": "", **fact, "dataset": fact["key"].split("/")[0]}
-        is_other = fact["dataset"] in table.ALONE and fact["dataset"] not in protocol.databases
+        is_other = fact["dataset"] in _databases() and fact["dataset"] not in protocol.databases
         is_known = fact["key"].lower() in protocol.left_out or _word(fact, protocol)
         if not is_other and (not is_known or _label(fact, protocol) >= 0):
             found.append(item)

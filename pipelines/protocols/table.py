@@ -21,18 +21,18 @@ MEMBERS = {"megc2019": COMPOSITE, "megc2019-flow": COMPOSITE, "smic-flow": ("smi
 _CLASS = {name: label for label, name in enumerate(CLASSES)}
 
 
-def _three(negative: str, positive: str) -> dict[str, int]:
+def three(negative: str, positive: str) -> dict[str, int]:
     """Words -> label, of the three classes negative, positive, surprise."""
     words = {word: 0 for word in negative.split()} | {word: 1 for word in positive.split()}
     return {**_CLASS, **words}
 
 
-def _each(words: str) -> dict[str, int]:
+def each(words: str) -> dict[str, int]:
     """One class per word, in that order."""
     return {word: label for label, word in enumerate(words.split())}
 
 
-def _alone(name, title, words, counts, subjects=None, classes=None, splits=None, **other):
+def of_one(name, title, words, counts, subjects=None, classes=None, splits=None, **other):
     """A protocol of one database, which its name begins with.
 
     Its classes are the words, unless several stand for one: then they are named.
@@ -43,8 +43,8 @@ def _alone(name, title, words, counts, subjects=None, classes=None, splits=None,
 
 
 _SMIC = dict(_CLASS)
-_CASME2 = _three("disgust repression", "happiness")
-_SAMM = _three("anger contempt disgust fear sadness", "happiness")
+_CASME2 = three("disgust repression", "happiness")
+_SAMM = three("anger contempt disgust fear sadness", "happiness")
 _THREE_WORDS = {"smic": _SMIC, "casme2": _CASME2, "samm": _SAMM}
 
 # CASME II's list of 145 follows the sheet of 2014, less two clips; that of 246 the same sheet.
@@ -75,7 +75,7 @@ _OBJECTIVE_EXPECTED = {
 _OBJECTIVE_WORDS = {"casme2": _OBJECTIVE, "samm": _OBJECTIVE}
 _PRIVATE = {key: reason for key, reason in _NOT_2014.items() if reason != _RELABELLED}
 
-_CASME3 = _three("disgust fear anger sad", "happy")
+_CASME3 = three("disgust fear anger sad", "happy")
 _MIXED = "several emotions at once: no single class holds"
 
 _ALL = (
@@ -115,45 +115,44 @@ _ALL = (
         objective=True,
         left_out=_PRIVATE,
     ),
-    _alone("smic-3", "SMIC-HS alone", _SMIC, (70, 51, 43), 16),
-    _alone("casme2-3", "the composite's clips of CASME II alone", _CASME2, (88, 32, 25), 24, CLASSES,
-           left_out=_NOT_145),
-    _alone("casme2-5", "CASME II, the usual five classes",
-           _each("disgust happiness others repression surprise"), (63, 32, 99, 27, 25), 26,
+    of_one("smic-3", "SMIC-HS alone", _SMIC, (70, 51, 43), 16),
+    of_one("casme2-3", "the composite's clips of CASME II alone", _CASME2, (88, 32, 25), 24,
+           CLASSES, left_out=_NOT_145),
+    of_one("casme2-5", "CASME II, the usual five classes",
+           each("disgust happiness others repression surprise"), (63, 32, 99, 27, 25), 26,
            left_out=_NOT_2014),
-    _alone("samm-3", "the composite's clips of SAMM alone", _SAMM, (92, 26, 15), 28, CLASSES),
-    _alone("samm-5", "SAMM, the usual five classes",
-           _each("anger contempt happiness other surprise"), (57, 12, 26, 26, 15), 27),
-    _alone("casme3-3", "CAS(ME)^3 part A, second edition of the labels", _CASME3,
+    of_one("samm-3", "the composite's clips of SAMM alone", _SAMM, (92, 26, 15), 28, CLASSES),
+    of_one("samm-5", "SAMM, the usual five classes",
+           each("anger contempt happiness other surprise"), (57, 12, 26, 26, 15), 27),
+    of_one("casme3-3", "CAS(ME)^3 part A, second edition of the labels", _CASME3,
            (457, 55, 187), 88, CLASSES),
-    _alone("casme3-4", "CAS(ME)^3 part A, with the others", {**_CASME3, "others": 3},
+    of_one("casme3-4", "CAS(ME)^3 part A, with the others", {**_CASME3, "others": 3},
            (457, 55, 187, 161), 94, (*CLASSES, "others")),
-    _alone("casme3-7", "CAS(ME)^3 part A, every emotion",
-           _each("disgust surprise others fear anger sad happy"),
+    of_one("casme3-7", "CAS(ME)^3 part A, every emotion",
+           each("disgust surprise others fear anger sad happy"),
            (250, 187, 161, 86, 64, 57, 55), 94),
-    _alone("mmew-3", "MMEW without the others", _three("anger disgust fear sadness", "happiness"),
+    of_one("mmew-3", "MMEW without the others", three("anger disgust fear sadness", "happiness"),
            (109, 36, 89), classes=CLASSES),
-    _alone("mmew-4", "MMEW, its four frequent emotions",
-           _each("disgust happiness others surprise"), (72, 36, 66, 89)),
-    _alone("mmew-7", "MMEW, every emotion",
-           _each("anger disgust fear happiness others sadness surprise"),
+    of_one("mmew-4", "MMEW, its four frequent emotions",
+           each("disgust happiness others surprise"), (72, 36, 66, 89)),
+    of_one("mmew-7", "MMEW, every emotion",
+           each("anger disgust fear happiness others sadness surprise"),
            (8, 72, 16, 36, 66, 13, 89)),
-    _alone("4dme-3", "4DME, clips of one emotion", _CLASS, (127, 34, 30), multi_label=_MIXED),
-    _alone("4dme-5", "4DME, clips of one of its five emotions",
-           _each("negative positive surprise repression others"), (127, 34, 30, 6, 31),
+    of_one("4dme-3", "4DME, clips of one emotion", _CLASS, (127, 34, 30), multi_label=_MIXED),
+    of_one("4dme-5", "4DME, clips of one of its five emotions",
+           each("negative positive surprise repression others"), (127, 34, 30, 6, 31),
            multi_label=_MIXED),
-    _alone("dfme-7", "DFME, its fixed splits",
-           _each("anger contempt disgust fear happiness sadness surprise"), None, 259,
+    of_one("dfme-7", "DFME, its fixed splits",
+           each("anger contempt disgust fear happiness sadness surprise"), None, 259,
            splits={"train": (161, 100, 548, 265, 206, 278, 298), "testA": 474, "testB": 299},
            evaluation=SPLITS),
-    _alone("casme-4", "CASME, its four frequent emotions",
-           _each("disgust repression surprise tense"), (44, 38, 20, 69)),
-    _alone("casme-3", "CASME without the tense",
-           _three("contempt disgust fear repression sadness", "happiness"), (91, 9, 20),
+    of_one("casme-4", "CASME, its four frequent emotions",
+           each("disgust repression surprise tense"), (44, 38, 20, 69)),
+    of_one("casme-3", "CASME without the tense",
+           three("contempt disgust fear repression sadness", "happiness"), (91, 9, 20),
            classes=CLASSES),
-    _alone("synthetic-3", "the synthetic database, whichever layout it has",
-           _three("anger contempt disgust fear repression sad sadness", "happiness happy"), None,
+    of_one("synthetic-3", "the synthetic database, whichever layout it has",
+           three("anger contempt disgust fear repression sad sadness", "happiness happy"), None,
            classes=CLASSES),
 )  # fmt: skip
 PROTOCOLS = {protocol.name: protocol for protocol in _ALL}  # the first that fits is the default
-ALONE = tuple(dict.fromkeys(name for protocol in _ALL for name in protocol.databases))

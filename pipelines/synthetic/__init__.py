@@ -1,4 +1,4 @@
-"""An embedded synthetic database: rendered faces with known micro-expressions, no licence needed."""
+"""An embedded database: rendered faces with known micro-expressions; no licence needed."""
 
 import pathlib
 

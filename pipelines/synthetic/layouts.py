@@ -61,19 +61,19 @@ class Layout:
     def cells(self, row) -> list:
         """The cells of a clip in the sheet, numbers as such."""
         texts = [None if cell is None else _filled(cell, row) for cell in self.columns.values()]
-        return [int(t) if re.fullmatch(r"0|[1-9]\d*", t or "") else t for t in texts]
+        return [int(t) if t and re.fullmatch(r"0|[1-9]\d*", t) else t for t in texts]
 
 
 def _filled(text, row, **more):
-    *head, a, b, c = ["", "", *row.clip.split("_")]
+    parts = row.clip.split("_")
     return text.format(
         **row._asdict(),
         **more,
         s=int(re.findall(r"\d+", row.subject)[0]),
-        parts=row.clip.split("_"),
+        parts=parts,
         rest=row.clip.partition("_")[2],
-        head="_".join(filter(None, head)),
-        tail=f"{a}_{b}_{c}",
+        head="_".join(parts[:-3]),
+        tail="_".join(parts[-3:]),
     )
 
 

@@ -16,7 +16,7 @@ SYNONYMS = {"sad": "sadness", "happy": "happiness", "other": "others", "tense": 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A clip to write: its row in the sheet, its specification, and frame -> path below the root."""
+    """A clip to write: its row in the sheet, its specification, frame -> path below the root."""
 
     row: layouts.Row
     spec: clips.ClipSpec

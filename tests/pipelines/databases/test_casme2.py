@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from rendered import layouts
 
 from pipelines import protocols, schema
 from pipelines.databases import casme2
-from rendered import layouts
 
 # subject, clip, onset, apex, offset, action units, emotion
 ROWS = [

@@ -53,7 +53,26 @@ def test_counts_without_a_source_are_marked():
         assert expected.recalled
 
 
-def test_every_dataset_has_a_default_it_can_serve():
-    assert set(protocol_table.DEFAULT) == set(databases.DATABASES)
-    for dataset, name in protocol_table.DEFAULT.items():
-        assert protocols.names(dataset)[0] == name
+def test_the_first_protocol_that_a_dataset_can_serve_is_the_fields_usual_one():
+    assert {name: protocols.default(name).name for name in databases.DATABASES} == {
+        "synthetic": "synthetic-3",
+        "smic": "smic-3",
+        "smic-flow": "smic-3",
+        "casme2": "casme2-3",
+        "samm": "samm-3",
+        "casme3": "casme3-3",
+        "mmew": "mmew-3",
+        "4dme": "4dme-3",
+        "dfme": "dfme-7",
+        "casme": "casme-4",
+        "megc2019": "megc2019",
+        "megc2019-flow": "megc2019",
+    }
+
+
+def test_classes_are_the_words_of_the_row():
+    """Three emotions need not be the composite's three classes."""
+    row = protocol_table.of_one("ours-3", "ours", protocol_table.each("joy anger surprise"), None)
+    assert row.classes == ("joy", "anger", "surprise") and row.databases == ("ours",)
+    with pytest.raises(ValueError, match="words of ours do not fill its classes"):
+        protocol_table.of_one("ours-3", "ours", {"joy": 0, "delight": 0, "anger": 1}, None)

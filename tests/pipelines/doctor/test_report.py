@@ -13,12 +13,12 @@ import disk
 import numpy as np
 import openpyxl
 import pytest
+from rendered import layouts
 
 from pipelines import databases
 from pipelines.doctor import __main__ as doctor
 from pipelines.doctor import checks
 from pipelines.synthetic import plan, write
-from rendered import layouts
 
 FRAMES = pathlib.Path("CASME2_RAW_selected")
 LINES = layouts.LAYOUTS["casme2"].sheet
