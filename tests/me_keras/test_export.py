@@ -9,22 +9,21 @@ import exported
 import pytest
 
 from me_keras import export
-from me_keras.exporting import card, contract, deployable, signatures, versions, warmup
+from me_keras.exporting import card, contract, export_model, signatures, trained, versions, warmup
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
 def run(*argv, capsys):
-    """Exit code and the lines on stderr."""
+    """Exit code and the lines on stderr, but for those that say what is done."""
     code = export.main(list(argv))
-    return code, capsys.readouterr().err.splitlines()
+    lines = capsys.readouterr().err.splitlines()
+    return code, [line for line in lines if " writing the signatures " not in line]
 
 
 def test_a_run_is_asked_for(capsys):
-    with pytest.raises(SystemExit) as stop:
-        export.main([])
-    assert stop.value.code == 2
-    assert "--run is required: the folder of a run" in capsys.readouterr().err
+    code, lines = run(capsys=capsys)
+    assert code == 2 and lines == ["error: --run is required: the folder of a run of me_keras.loso"]
     with pytest.raises(SystemExit):
         export.main(["--run", "x", "--version", "0"])
     assert "--version must be at least 1, got 0" in capsys.readouterr().err
@@ -33,7 +32,7 @@ def test_a_run_is_asked_for(capsys):
 def test_mistakes_are_one_line_before_any_work(tmp_path, capsys, monkeypatch):
     code, lines = run("--run", str(tmp_path), capsys=capsys)
     assert code == 2 and len(lines) == 1 and "not a run, it holds no config.json" in lines[0]
-    monkeypatch.setattr(deployable, "obtain", lambda *_: pytest.fail("worked for nothing"))
+    monkeypatch.setattr(trained, "train_on_all", lambda *_: pytest.fail("worked for nothing"))
     out = tmp_path / "model"
     (out / "3").mkdir(parents=True)
     asked = ["--run", str(tmp_path), "--out", str(out), "--version", "3"]
@@ -59,7 +58,7 @@ def tensorflows_disk_full(*_):
 
 @pytest.mark.parametrize("full", [disk_full, tensorflows_disk_full])
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, capsys, monkeypatch, full):
-    monkeypatch.setattr(deployable, "obtain", lambda *_: exported.tiny())
+    monkeypatch.setattr(trained, "train_on_all", lambda *_: exported.tiny())
     monkeypatch.setattr(signatures, "save", full)
     out = tmp_path / "model"
     code, lines = run("--run", str(tmp_path), "--out", str(out), capsys=capsys)
@@ -70,7 +69,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, capsys, monkeypatc
 
 def test_a_version_is_whole(tmp_path, capsys, monkeypatch):
     found = exported.tiny()
-    monkeypatch.setattr(deployable, "obtain", lambda *_: found)
+    monkeypatch.setattr(trained, "train_on_all", lambda *_: found)
     out = tmp_path / "faces"
     assert export.main(["--run", "runs/x", "--out", str(out), "--version", "4"]) == 0
     folder = out / "4"
@@ -87,16 +86,6 @@ def test_a_version_is_whole(tmp_path, capsys, monkeypatch):
     assert promised["versions"]["tensorflow"] == "2.15.1"
     assert {*promised["signatures"]} >= {"serving_default", "serving_bytes", "displacement"}
     assert len(warmup.read(folder)) == 10
-
-
-def test_a_run_without_results_is_exported_with_a_note(tmp_path, capsys, monkeypatch):
-    import dataclasses
-
-    unmeasured = dataclasses.replace(exported.tiny(), score=None)
-    monkeypatch.setattr(deployable, "obtain", lambda *_: unmeasured)
-    monkeypatch.setattr(export, "write_version", lambda *_: tmp_path / "1")
-    assert export.main(["--run", "runs/x", "--out", str(tmp_path)]) == 0
-    assert "note: runs/x holds no results.json" in capsys.readouterr().out
 
 
 def test_help_needs_no_tensorflow():
@@ -133,8 +122,10 @@ def test_a_killed_export_leaves_no_version_and_the_next_one_cleans_up(tmp_path):
 
 def test_options_say_where_the_data_are_now(monkeypatch, tmp_path):
     asked = []
-    monkeypatch.setattr(deployable, "obtain", lambda *args: asked.append(args) or exported.tiny())
-    monkeypatch.setattr(export, "write_version", lambda *args: tmp_path / "1")
+    monkeypatch.setattr(
+        trained, "train_on_all", lambda *args: asked.append(args) or exported.tiny()
+    )
+    monkeypatch.setattr(export_model, "write_version", lambda *args: tmp_path / "1")
     flags = ["--seed", "3", "--data-root", "a=1", "b=2", "--prepared", "p", "--out", str(tmp_path)]
     assert export.main(["--run", "r", *flags]) == 0
     assert asked == [("r", 3, ("a=1", "b=2"), "p")]
