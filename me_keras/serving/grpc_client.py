@@ -89,7 +89,8 @@ class GrpcClient(Client):
             raise ServingError(code.name, details)
         if "http1.x server" in details:
             raise self._unreachable(f"it speaks HTTP, not gRPC: ask http://{self.target}")
-        raise self._unreachable(details.rpartition("last error: ")[2], self._proxy_remark())
+        reason = details.rpartition("last error: ")[2].removeprefix("UNKNOWN: ")
+        raise self._unreachable(reason, self._proxy_remark())
 
     def _proxy_remark(self):
         if on_this_machine(self.host) or urllib.request.proxy_bypass_environment(self.host):

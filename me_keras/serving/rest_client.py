@@ -11,7 +11,7 @@ import urllib.parse
 
 import numpy as np
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, TimeoutError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, TimeoutError
 
 from me_keras.serving.client import Client
 from me_keras.serving.errors import CODE_OF_HTTP, ServingError
@@ -93,7 +93,7 @@ class RestClient(Client):
         return content
 
     def _failure(self, error):
-        if isinstance(error, TimeoutError):
+        if _is_late(error):
             return self._late()
         cause = next((a for a in reversed(error.args) if isinstance(a, Exception)), error)
         if isinstance(cause, http.client.BadStatusLine) and not isinstance(cause, ConnectionError):
@@ -150,9 +150,13 @@ class _Retry(urllib3.Retry):
         following = super().increment(method, url, response, error, *args, **kwargs)
         following.until = self.until
         late = time.monotonic() + following.get_backoff_time() >= self.until
-        if late or isinstance(error, TimeoutError):
+        if late or _is_late(error):
             raise MaxRetryError(kwargs.get("_pool"), url, error)
         return following
+
+
+def _is_late(error):
+    return isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError)
 
 
 def _context(tls):

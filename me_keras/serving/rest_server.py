@@ -12,7 +12,6 @@ from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from me_keras.serving import json_tensors
-from me_keras.serving.client import PREDICT_METHOD
 from me_keras.serving.errors import HTTP_STATUS, ServingError, invalid
 from me_keras.serving.models import Models
 from pipelines.progress import say
@@ -66,6 +65,8 @@ async def _errors_as_json(request, handler):
         return await asyncio.wait_for(handler(request), SECONDS)
     except ServingError as error:
         status, message = HTTP_STATUS[error.code], error.message
+    except web.RequestPayloadError:  # cut short, or no gzip where it says so
+        status, message = 400, "the body of the request cannot be read"
     except asyncio.TimeoutError:
         status, message = 504, "Deadline Exceeded"
     except web.HTTPException as error:  # aiohttp's own: no such route, a body too long
@@ -90,7 +91,7 @@ def _ask(models, spec, verb, body):
     if verb != "predict":
         raise invalid(
             f"Expected {KINDS[verb]} signature method_name to be tensorflow/serving/{verb}. "
-            f"Was: {PREDICT_METHOD}"
+            "Was: tensorflow/serving/predict"
         )
     dtypes = {name: tensor.dtype for name, tensor in signature.inputs.items()}
     by_row, inputs = json_tensors.read_inputs(document, {n: t.name for n, t in dtypes.items()})

@@ -1,10 +1,12 @@
-import time
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
-from me_keras.serving import TLS, ServingError, client, connect
-from me_keras.serving.client import as_input
+from me_keras.serving import TLS, ServingError, connect
+from me_keras.serving.client import as_input, on_this_machine
+from pipelines.schema import OptionError
 
 
 @pytest.mark.parametrize(
@@ -12,7 +14,7 @@ from me_keras.serving.client import as_input
     ["localhost:8500", "ftp://x", "grpc://", "http://", "http://x/v1", "http://x?y", "", "grpc:x"],
 )
 def test_addresses_that_are_none(address):
-    with pytest.raises(ValueError, match="give grpc://host:8500"):
+    with pytest.raises(OptionError, match="give grpc://host:8500"):
         connect(address)
 
 
@@ -23,22 +25,23 @@ def test_addresses_that_are_none(address):
         ({"address": "http://x:y"}, "up to 65535"),
         ({"tls": TLS()}, "https://"),
         ({"timeout": 0}, "positive"),
-        ({"retries": -1}, "negative"),
+        ({"retries": -1}, "0 to 4"),
+        ({"retries": 5}, "0 to 4"),
     ],
 )
 def test_options_that_cannot_be_used(options, said):
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(OptionError, match=said):
         connect(**{"address": "http://x", **options})
 
 
 @pytest.mark.parametrize("scheme", ["grpcs", "https"])
 def test_certificates_that_cannot_be_read(scheme, tmp_path):
-    with pytest.raises(ValueError, match="absent.pem.* cannot be used: .*No such file"):
+    with pytest.raises(OptionError, match="absent.pem.* cannot be used: .*No such file"):
         connect(f"{scheme}://x", tls=TLS(str(tmp_path / "absent.pem")))
 
 
 def test_a_client_certificate_comes_with_its_key():
-    with pytest.raises(ValueError, match="together"):
+    with pytest.raises(OptionError, match="together"):
         TLS(client_certificate="a.pem")
 
 
@@ -52,65 +55,9 @@ def test_a_client_certificate_comes_with_its_key():
 )
 def test_addresses_and_default_ports(address, url):
     with connect(address, "a/b") as made:
-        assert made.base + made.path == url
+        assert made.address + made.path == url
     with connect(address, "a/b", version=3) as made:
-        assert made.base + made.path == url + "/versions/3"
-
-
-class Flaky(client.Client):
-    """Fails with the codes given, one after the other, then answers 5."""
-
-    def __init__(self, codes, timeout=5.0, retries=3):
-        super().__init__("x", "m", None, timeout, retries, None, 1)
-        self.codes, self.calls, self.left = list(codes), 0, []
-
-    def ask(self):
-        def call(seconds):
-            self.calls += 1
-            self.left.append(seconds)
-            if self.codes:
-                raise ServingError(self.codes.pop(0), "sorry")
-            return 5
-
-        return self._with_retries(call)
-
-
-def test_unavailable_is_tried_again_within_the_deadline():
-    flaky = Flaky(["UNAVAILABLE"] * 3)
-    assert flaky.ask() == 5 and flaky.calls == 4
-    assert flaky.left == sorted(flaky.left, reverse=True) and flaky.left[0] <= 5
-
-
-def test_tries_end():
-    flaky = Flaky(["UNAVAILABLE"] * 9)
-    with pytest.raises(ServingError, match="UNAVAILABLE: sorry"):
-        flaky.ask()
-    assert flaky.calls == 4
-
-
-@pytest.mark.parametrize("code", ["INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"])
-def test_nothing_else_is_tried_again(code):
-    flaky = Flaky([code])
-    with pytest.raises(ServingError):
-        flaky.ask()
-    assert flaky.calls == 1
-
-
-def test_retries_keep_the_deadline(monkeypatch):
-    monkeypatch.setattr(client.random, "random", lambda: 1.0)
-    flaky = Flaky(["UNAVAILABLE"] * 100, timeout=0.5, retries=99)
-    start = time.monotonic()
-    with pytest.raises(ServingError):
-        flaky.ask()
-    assert time.monotonic() - start < 1 and flaky.calls == 3  # after 0, 0.1 and 0.3 s
-
-
-def test_pauses_double_and_are_bounded(monkeypatch):
-    pauses = []
-    monkeypatch.setattr(client.random, "random", lambda: 1.0)
-    monkeypatch.setattr(client.time, "sleep", pauses.append)
-    Flaky(["UNAVAILABLE"] * 7, timeout=1e6, retries=7).ask()
-    assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0])
+        assert made.address + made.path == url + "/versions/3"
 
 
 @pytest.mark.parametrize(
@@ -148,3 +95,19 @@ def test_what_cannot_be_sent_is_said(value, said):
     with pytest.raises(ServingError, match=said) as caught:
         as_input("x", value)
     assert caught.value.code == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "::1", "a.localhost"])
+def test_hosts_that_are_this_machine(host):
+    assert on_this_machine(host)
+
+
+@pytest.mark.parametrize("host", ["example.org", "10.0.0.1", "localhost.example.org", "::2"])
+def test_hosts_that_are_not(host):
+    assert not on_this_machine(host)
+
+
+def test_a_rest_client_loads_neither_tensorflow_nor_grpc():
+    code = "import sys; from me_keras.serving import connect; connect('http://x').close()"
+    code += "; assert not {'tensorflow', 'grpc', 'aiohttp'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

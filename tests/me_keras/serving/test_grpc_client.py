@@ -99,11 +99,12 @@ def test_a_server_that_is_down_and_comes_back():
     with connect(f"grpc://127.0.0.1:{port}", retries=1) as made:
         code, message = refusal(made.status)
         assert code == "UNAVAILABLE" and f"grpc://127.0.0.1:{port}" in message
+        assert "Connection refused" in message and "python -m me_keras.serve" in message
     answers = []
-    with connect(f"grpc://127.0.0.1:{port}", retries=100, timeout=20) as patient:
+    with connect(f"grpc://127.0.0.1:{port}", retries=4, timeout=20) as patient:
         asking = threading.Thread(target=lambda: answers.append(patient.status()))
         asking.start()
-        time.sleep(0.3)
+        time.sleep(0.2)
         with running(Service(), port):
             asking.join(20)
     assert answers == [[{"version": 3, "state": "AVAILABLE"}]]
@@ -140,3 +141,54 @@ def test_tls_with_a_client_certificate(certificates):
             assert made.status() == [{"version": 3, "state": "AVAILABLE"}]
         with connect(f"grpcs://localhost:{port}", retries=0, timeout=5) as made:
             assert refusal(made.status)[0] == "UNAVAILABLE"
+
+
+@pytest.fixture
+def dead_proxy(monkeypatch):
+    """Every variable names a proxy that nobody runs."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    for name in ("grpc_proxy", "https_proxy", "http_proxy", "no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, address)
+
+
+def test_this_machine_is_asked_past_the_proxy(dead_proxy):
+    with running(Service()) as port:
+        for host in ("127.0.0.1", "localhost"):
+            with connect(f"grpc://{host}:{port}", retries=0) as made:
+                assert made.status() == [{"version": 3, "state": "AVAILABLE"}]
+
+
+def test_an_error_through_a_proxy_names_its_variable(dead_proxy, monkeypatch):
+    with connect("grpc://serving.example:8500", retries=0, timeout=5) as made:
+        code, message = refusal(made.status)
+        assert code == "UNAVAILABLE" and "the proxy of https_proxy" in message
+        assert "no_proxy=serving.example" in message and "me_keras.serve " not in message
+    monkeypatch.setenv("no_proxy", "serving.example")
+    with connect("grpc://serving.example:8500", retries=0, timeout=5) as made:
+        assert "proxy" not in refusal(made.status)[1]
+
+
+def test_the_port_of_rest_is_named_as_such():
+    def refuse(listener):
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=refuse, args=[listener], daemon=True).start()
+        target = f"127.0.0.1:{listener.getsockname()[1]}"
+        with connect(f"grpc://{target}", retries=0, timeout=5) as made:
+            code, message = refusal(made.status)
+    assert code == "UNAVAILABLE" and f"ask http://{target}" in message
+
+
+def test_long_requests_are_tried_again_too():
+    service = Service([grpc.StatusCode.UNAVAILABLE], {"p": np.float32([1])})
+    with running(service) as port, connect(f"grpc://127.0.0.1:{port}") as made:
+        made.predict({"x": np.zeros(500_000, np.float32)})  # beyond gRPC's own retry buffer
+    assert len(service.requests) == 2

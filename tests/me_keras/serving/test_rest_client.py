@@ -17,7 +17,7 @@ from me_keras.serving import TLS, ServingError, connect
 
 
 @contextlib.contextmanager
-def answering(*answers, tls=None):
+def answering(*answers, tls=None, port=0):
     """A server that gives these (status, body) in turn, the last one for ever; counts requests."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -44,8 +44,18 @@ def answering(*answers, tls=None):
         def handle_error(self, *_):
             pass
 
-    server = Quiet(("127.0.0.1", 0), Handler)
-    server.seen = []
+        def get_request(self):
+            found = super().get_request()
+            self.connections.append(found[0])
+            return found
+
+        def close_kept(self):
+            for connection in self.connections:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    server = Quiet(("127.0.0.1", port), Handler)
+    server.seen, server.connections = [], []
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     with in_a_thread(server):
@@ -116,8 +126,18 @@ def test_a_server_that_is_busy_is_asked_again():
     with answering(busy, busy, good) as server, client(server) as made:
         assert made.status() == [{"version": 1, "state": "AVAILABLE"}]
         assert len(server.seen) == 3
-    with answering(busy) as server, client(server, retries=2) as made:
-        assert refusal(made.status) == ("UNAVAILABLE", "busy") and len(server.seen) == 3
+    for retries in (0, 2):
+        with answering(busy) as server, client(server, retries=retries) as made:
+            assert refusal(made.status) == ("UNAVAILABLE", "busy")
+            assert len(server.seen) == retries + 1
+
+
+def test_pauses_double_and_retries_keep_the_deadline():
+    with answering((503, {"error": "busy"})) as server:
+        with client(server, timeout=0.7, retries=4) as made:  # pauses of 0, 0.2, 0.4, 0.8 s
+            start = time.monotonic()
+            assert refusal(made.status) == ("UNAVAILABLE", "busy")
+            assert time.monotonic() - start < 1.0 and 3 <= len(server.seen) <= 4
 
 
 @pytest.mark.parametrize(
@@ -154,7 +174,7 @@ def test_json_of_another_kind(call, body):
         assert code == "UNKNOWN" and "not what TF Serving sends" in message
 
 
-@pytest.mark.parametrize("outputs", [5, {"gain": [1, [2]]}, {"gain": ["x"]}])
+@pytest.mark.parametrize("outputs", [5, None, {"gain": [1, [2]]}, {"gain": ["x"]}])
 def test_a_prediction_of_another_kind(outputs):
     types = {"gain": "DT_FLOAT", "more": "DT_FLOAT"}
     with answering(serving(outputs, **types)) as server, client(server) as made:
@@ -178,8 +198,58 @@ def test_a_server_that_is_down():
     start = time.monotonic()
     with connect(f"http://127.0.0.1:{port}", retries=2) as made:
         code, message = refusal(made.status)
-    assert code == "UNAVAILABLE" and f"127.0.0.1:{port}" in message and "refused" in message
+    assert code == "UNAVAILABLE" and f"no answer from http://127.0.0.1:{port} (" in message
+    assert "Connection refused" in message and "python -m me_keras.serve" in message
     assert time.monotonic() - start < 5
+
+
+def test_a_server_that_comes_back_is_asked_again():
+    port, found = free_port(), []
+    with connect(f"http://127.0.0.1:{port}", retries=4) as made:
+        asking = threading.Thread(target=lambda: found.append(made.status()))
+        asking.start()
+        time.sleep(0.2)
+        with answering((200, {"model_version_status": []}), port=port):
+            asking.join(20)
+    assert found == [[]]
+
+
+def test_the_port_of_grpc_is_named_as_such():
+    """It answers HTTP/1 with a frame of HTTP/2: control characters."""
+
+    def frame(listener):
+        for _ in range(2):
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"\x00\x00\x18\x04\x00\x00\x00\x00\x00\x00\x04\x00?\xff\xff")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=frame, args=[listener], daemon=True).start()
+        target = f"127.0.0.1:{listener.getsockname()[1]}"
+        with connect(f"http://{target}", retries=1) as made:
+            code, message = refusal(made.status)
+    assert code == "UNAVAILABLE" and f"ask grpc://{target}" in message
+    assert "\\x" not in message and "?" not in message
+
+
+def test_a_proxy_in_the_environment_is_not_used(monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    good = (200, {"model_version_status": []})
+    with answering(good) as server, client(server, retries=0) as made:
+        assert made.status() == []
+
+
+def test_outputs_that_a_newer_version_adds_get_their_type():
+    types = {"a": "DT_FLOAT", "b": "DT_FLOAT"}
+    first, known = serving({"a": [1], "b": [2]}, **types), serving({}, **types)
+    types["c"] = "DT_INT64"
+    second, known_then = serving({"a": [1], "b": [2], "c": [3]}, **types), serving({}, **types)
+    with answering(first, known, second, known_then) as server, client(server) as made:
+        assert set(made.predict({"x": [0.5]})) == {"a", "b"}
+        answer = made.predict({"x": [0.5]})
+        assert answer["c"].dtype == np.int64 and answer["a"].dtype == np.float32
 
 
 def test_a_kept_connection_that_the_server_closed_is_made_anew():
@@ -187,9 +257,7 @@ def test_a_kept_connection_that_the_server_closed_is_made_anew():
     with answering(good) as server:
         with client(server, retries=0) as made:
             made.status()
-            assert len(made._connections) == 1
-            kept = made._connections[0].sock._connection
-            kept.shutdown(socket.SHUT_RDWR)
+            server.close_kept()
             assert made.status() == [] and len(server.seen) == 2
 
 
