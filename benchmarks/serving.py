@@ -186,7 +186,7 @@ def write_fresh(base, quick):
     from pipelines.schema import CLASSES, MIRRORED_REGIONS
 
     model = setting.predictor(setting.options_of(BenchOptions(quick=quick)))
-    answers = signatures.Answers(model, CLASSES, setting.boxes(), MIRRORED_REGIONS)
+    answers = signatures.Signatures(model, CLASSES, setting.boxes(), MIRRORED_REGIONS)
     with versions.new_version(base, 1) as (folder, _):
         signatures.save(answers, folder)
         warmup.write(answers, folder, "frl_dgt")
