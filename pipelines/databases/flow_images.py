@@ -207,7 +207,8 @@ def _names(dataset: str, subject: str, clip: str) -> tuple[str, str, str]:
         parsed = smic_annotation.parse(clip)
         return dataset, *((f"s{parsed.subject:02d}", str(parsed)) if parsed else (subject, ""))
     if dataset == "casme2":
-        is_clip = re.fullmatch(r"EP\d+(_\d+)?[a-z]*", clip, re.IGNORECASE)
+        # EP02_01f, EP01_2, EP09f, EP06_02_01; but EP02_01f_1 is another image of the first
+        is_clip = re.fullmatch(r"EP\d+(_\d+(_\d\d)?)?f?", clip, re.IGNORECASE)
         return dataset, casme2.subject_name(subject), clip if is_clip else ""
     if dataset == "samm":
         name = samm.clip_name(clip)

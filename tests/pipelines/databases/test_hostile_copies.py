@@ -64,6 +64,7 @@ def write(root, database):
 
 
 ALL = [*ROWS, *FLOWS]
+DEBRIS = ("Thumbs.db", ".DS_Store", "._img00001.jpg", "desktop.ini")
 
 
 def keys(database, root, skipped=None):
@@ -132,8 +133,14 @@ def test_what_is_no_frame_is_left_alone(tmp_path, database):
     write(tmp_path, database)
     folder = clip_folder(tmp_path, database)
     shutil.copytree(folder, tmp_path / ".Trash" / folder.name)
-    for name in ("Thumbs.db", ".DS_Store", "._img00001.jpg", "notes 1.txt", "cover.jpg", "a.mp4"):
+    for name in ("notes 1.txt", "cover.jpg", "a.mp4", *DEBRIS):
         (folder / name).write_bytes(b"")
+    for above in ("__MACOSX", "@eaDir"):  # of an archive made on a Mac, and of a Synology disk
+        copy = tmp_path / above / folder.relative_to(tmp_path)
+        copy.mkdir(parents=True)
+        for path in folder.iterdir():
+            (copy / f"._{path.name}").write_bytes(b"")
+            (copy / path.name).write_bytes(b"")
     (folder / "frames 7.jpg").mkdir()
     os.symlink(folder / "absent", folder / "img00008.jpg")
     (tmp_path / "~$sheet.xlsx").write_bytes(b"open in an editor")

@@ -1,6 +1,7 @@
 """The composite: three copies under one root or by name, exactly 442 clips of 68 people."""
 
 import collections
+import pathlib
 import shutil
 
 import disk
@@ -95,6 +96,23 @@ def test_bad_clips_of_each_are_reported(root, tmp_path):
     assert "samm: 91 clips of negative, expected 92" in protocols.differences(
         megc2019.DATABASE.read(tmp_path / "copy", []), PROTOCOL
     )
+
+
+def test_a_copy_of_the_442_clips_alone_lacks_nothing_of_the_composite(root, clips, tmp_path):
+    """What other protocols would take is missing, and named for them."""
+    shutil.copytree(root, tmp_path / "copy")
+    taken = {clip.key for clip in protocols.apply(clips, PROTOCOL)}
+    for clip in clips:
+        if clip.key not in taken:
+            folder = pathlib.Path(clip.frames[0]).parent.relative_to(root)
+            shutil.rmtree(tmp_path / "copy" / folder)
+    skipped = []
+    found = megc2019.DATABASE.read(tmp_path / "copy", skipped)
+    assert len(found) == 442 and len(skipped) == 136
+    assert protocols.differences(found, PROTOCOL) == []
+    assert protocols.lost(skipped, PROTOCOL) == []
+    five = protocols.choose("megc2019", "casme2-5")
+    assert len(protocols.lost(skipped, five)) == len(protocols.apply(clips, five)) - 145
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,7 @@ import pytest
 from pipelines import protocols, schema
 from pipelines.databases import megc2019_flow, smic_flow
 
-SHARED = pathlib.Path(
-    os.environ.get("ME_KERAS_SHARED", pathlib.Path(__file__).parents[4] / "shared")
-)
+REAL = pathlib.Path(os.environ.get("ME_KERAS_TEST_DATA", "/nowhere"))
 # As HTNet's list has them; SMIC's images are spelt in a fourth way.
 ROWS = [
     "casme2,sub05,EP12_03f,2,,sub05_EP12_03f.jpg,",
@@ -103,12 +101,19 @@ def test_misuse(tmp_path):
         megc2019_flow.DATABASE.read(tmp_path)
 
 
-@pytest.mark.skipif(not (SHARED / "data/smic_flow").is_dir(), reason="no flow images of SMIC")
+@pytest.mark.skipif(not (REAL / "smic_flow").is_dir(), reason="no flow images of SMIC")
 def test_real_images_of_one_database(tmp_path):
-    table = (SHARED / "data/smic_flow/labels.csv").read_text().splitlines()
+    table = (REAL / "smic_flow/labels.csv").read_text().splitlines()
     rows = [f"smic,{line}" for line in table[1:]]
     (tmp_path / "labels.csv").write_text("\n".join([f"dataset,{table[0]}", *rows]))
-    os.symlink(SHARED / "data/smic_flow", tmp_path / "images")
+    os.symlink(REAL / "smic_flow", tmp_path / "images")
     clips = megc2019_flow.DATABASE.read(tmp_path)
     protocol = protocols.choose("megc2019-flow", "smic-3")
     assert len(clips) == 164 and protocols.differences(clips, protocol) == []
+
+
+@pytest.mark.skipif(not (REAL / "casme2_flow").is_dir(), reason="no flow images of CASME II")
+def test_the_145_real_images():
+    clips = megc2019_flow.DATABASE.read(REAL / "casme2_flow")
+    protocol = protocols.choose("megc2019-flow", "casme2-3")
+    assert len(clips) == 145 and protocols.differences(clips, protocol) == []

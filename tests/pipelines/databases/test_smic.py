@@ -9,7 +9,7 @@ import pytest
 from pipelines import schema
 from pipelines.databases import smic, smic_annotation
 
-SHARED = pathlib.Path(__file__).parents[3] / "../shared/data/smic_clips.csv"
+REAL = pathlib.Path(os.environ.get("ME_KERAS_TEST_DATA", "/nowhere"), "smic_clips.csv")
 
 
 def write(folder, numbers, prefix="image", suffix="bmp"):
@@ -199,11 +199,11 @@ def test_no_data_says_where_to_apply_and_what_is_expected(tmp_path, make):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.skipif(not SHARED.is_file(), reason="the list of real clips is not at hand")
+@pytest.mark.skipif(not REAL.is_file(), reason="the list of real clips is not at hand")
 @pytest.mark.parametrize("release", ["raw", "cropped", "long"])
 def test_the_164_real_names(tmp_path, release):
     """Folders and frame numbers as released, errata included; frames are empty files."""
-    table = pd.read_csv(SHARED)
+    table = pd.read_csv(REAL)
     rows = []
     held = {"s03_ne_03": "s3_ne_02", "s04_ne_05": "s4_ne_04", "s04_ne_06": "s4_ne_04"}
     held["s09_sur_02"] = "s9_sur_01"

@@ -1,5 +1,6 @@
 """smic-flow: the table, the channels, the zero level, and broken tables."""
 
+import os
 import pathlib
 
 import cv2
@@ -9,7 +10,7 @@ import pytest
 from pipelines import schema
 from pipelines.databases import smic_flow
 
-SHARED = pathlib.Path(__file__).parents[3] / "../shared/data/smic_flow"
+REAL = pathlib.Path(os.environ.get("ME_KERAS_TEST_DATA", "/nowhere"), "smic_flow")
 
 
 def write(root, rows, size=28):
@@ -97,9 +98,9 @@ def test_several_tables_are_named(tmp_path):
         smic_flow.DATABASE.read(tmp_path)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the real flow images are not at hand")
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real flow images are not at hand")
 def test_the_164_real_images():
-    clips = smic_flow.DATABASE.read(SHARED)
+    clips = smic_flow.DATABASE.read(REAL)
     labels = np.bincount([clip.label for clip in clips])
     assert labels.tolist() == [70, 51, 43]
     assert len({clip.subject_key for clip in clips}) == 16

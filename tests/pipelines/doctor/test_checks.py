@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pipelines import schema
+from pipelines import protocols, schema
 from pipelines.databases import smic
 from pipelines.databases.database import Erratum
 from pipelines.doctor import checks
@@ -85,6 +85,31 @@ def test_of_a_reason_not_foreseen_the_clip_is_lost():
     (found,) = checks.of_skipped([schema.Skipped("a/b/c", "sheet: line 3", "unknown mood")])
     assert found == Finding("clip lost", "a/b/c", "sheet: line 3", "unknown mood")
     assert found.to_json()["severity"] == "error" and "correct" in found.remedy
+
+
+def test_a_clip_that_the_protocol_would_not_take_is_a_note():
+    skipped = [
+        schema.Skipped(f"casme2/sub01/EP0{i}", "sheet: line 2", "no folder", word)
+        for i, word in enumerate(("disgust", "others", ""))
+    ]
+    found = checks.of_skipped(skipped, protocols.choose("casme2"))
+    assert [f.severity for f in found] == ["error", "note", "error"]
+    assert [f.severity for f in checks.of_skipped(skipped)] == ["error"] * 3
+
+
+@pytest.mark.parametrize(
+    "reason, kind",
+    [
+        ("column Onset: '1,091' is no whole number: correct the cell", "unreadable cell"),
+        ("/c holds frames 1-10 where the sheet says 91-104: renumbered?", "renumbered"),
+        ("/c holds 0 of the frames 91-104: copy it again", "no frames"),
+        ("/c holds 1 frame: a clip needs two at least", "no frames"),
+        ("apex 12 outside 91-104: correct the sheet", "apex outside"),
+    ],
+)
+def test_reasons_are_told_apart(reason, kind):
+    (found,) = checks.of_skipped([schema.Skipped("a/b/c", "sheet: line 3", reason)])
+    assert found.kind == kind
 
 
 def seen(one, digests=None, size=(640, 480), **other):

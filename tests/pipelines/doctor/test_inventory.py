@@ -37,6 +37,13 @@ def test_litter_is_counted_by_folder(tmp_path):
     assert stock.unnumbered == [str(tmp_path / "c/cover.png")]
 
 
+def test_debris_of_archives_and_file_systems_is_not_told(tmp_path):
+    make(tmp_path, "SAMM/006/img1.jpg", "SAMM/006/Thumbs.db", "SAMM/006/._img1.jpg", "desktop.ini")
+    make(tmp_path, "__MACOSX/CASME2/._img1.jpg", "SAMM/006/@eaDir/img1.jpg/SYNOPHOTO_THUMB_M.jpg")
+    make(tmp_path, "SAMM/006/.DS_Store", "__MACOSX/more.zip")
+    assert take(tmp_path, "samm") == inventory.Inventory()
+
+
 def test_links(tmp_path):
     make(tmp_path, "a/b/img1.jpg")
     (tmp_path / "a/b/up").symlink_to(tmp_path)

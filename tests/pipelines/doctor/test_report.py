@@ -243,6 +243,19 @@ def test_a_tree_of_three_databases(healthy, tmp_path, capsys):
     assert "other database" not in said
 
 
+def test_flow_images_of_the_composite(tmp_path, tmp_path_factory, capsys):
+    report = tmp_path_factory.mktemp("report") / "report.json"
+    image = cv2.imencode(".png", np.random.default_rng(0).integers(0, 255, (28, 28, 3)))[1]
+    for name in ("s01/u_test/0/s01_s01_ne_01.png", "sub01/u_test/1/sub01_EP02_01f.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(image.tobytes() + name.encode())
+    assert run("--dataset", "megc2019-flow", "--data-root", tmp_path, "--json", report) == 1
+    said = capsys.readouterr().out
+    assert "2 frames read: 28x28" in said and "samm: no clip, expected 133" in said
+    findings = json.loads(report.read_text())["findings"]
+    assert {finding["kind"] for finding in findings} == {"counts"}
+
+
 @pytest.mark.parametrize(
     "arguments, said",
     [

@@ -56,6 +56,24 @@ def test_reasons_for_what_is_left_out():
     assert reasons["samm/006/006_1_3"] == "objective class VI: not in the protocol"
 
 
+def test_clips_that_cannot_be_used_are_lost_to_the_protocols_that_take_them():
+    def skipped(clip):
+        return schema.Skipped(clip.key, "sheet: line 2", "no folder", clip.emotion, clip.objective)
+
+    items = [skipped(one) for one in CLIPS]
+    unknown = schema.Skipped("casme2/sub01/EP09_01", "sheet: line 9", "unknown emotion 'x'")
+    for dataset, name in (("megc2019", "megc2019"), ("megc2019", "megc2018"), ("samm", "samm-5")):
+        protocol = protocols.choose(dataset, name)
+        taken = {clip.key for clip in protocols.apply(CLIPS, protocol)}
+        found = protocols.lost([*items, unknown], protocol)
+        assert {item.key for item in found} - {unknown.key} == taken
+        assert (unknown in found) == ("casme2" in protocol.databases)
+        entries = [dataclasses.asdict(item) for item in items]
+        assert [entry["key"] for entry in protocols.lost(entries, protocol)] == sorted(taken)
+    older = [{"key": one.key, "path": "", "reason": ""} for one in CLIPS[:2]]  # of older manifests
+    assert protocols.lost(older, protocols.choose("megc2019")) == older
+
+
 def test_what_is_held_out():
     assert protocols.groups(CLIPS, protocols.choose("megc2019"))[:2] == ["casme2/sub01"] * 2
     held = protocols.groups(CLIPS, protocols.choose("megc2019", "holdout-database"))
