@@ -8,10 +8,13 @@ import pathlib
 import numpy as np
 import pandas as pd
 import pytest
+from rendered import layouts, smic
 
 from me_keras import loso
-from me_keras.config import LosoConfig, with_presets
-from me_keras.evaluation import folds
+from me_keras.evaluation import data, folds
+from me_keras.options import Options, resolve
+from pipelines import cli
+from pipelines.synthetic import options as synthesis
 from pipelines.synthetic import plan, write
 
 pytestmark = pytest.mark.slow
@@ -25,8 +28,8 @@ def evaluate(tmp_path, monkeypatch, *extra, amplitude=None, dataset="synthetic")
     monkeypatch.chdir(tmp_path)
     root = tmp_path / "copy"
     if not root.exists():
-        knobs = FEW if amplitude is None else {**FEW, "amplitude_px": amplitude}
-        write.generate(root, plan.SynthesisConfig(**knobs))
+        how = FEW if amplitude is None else {**FEW, "amplitude_px": amplitude}
+        write.generate(root, synthesis.SynthesisConfig(**how))
     code = loso.main(["--dataset", dataset, "--data-root", str(root), "--out", "out", *extra])
     assert code == 0
     return json.loads((tmp_path / "out" / "results.json").read_text())
@@ -49,16 +52,38 @@ def test_without_expression_the_score_is_chance(tmp_path, monkeypatch):
     assert results["uf1"]["mean"] <= high
 
 
-@pytest.mark.parametrize("layout", ["raw", "cropped", "long"])
-def test_smic_in_its_three_releases(tmp_path, monkeypatch, layout):
+def render_smic(root, table, release):
+    """Renders clips of SMIC under their real names and frame numbers, six frames of each."""
+    config = synthesis.SynthesisConfig(frame_size=(320, 240))
+    jobs, held = [], []
+    for number, row in enumerate(table.itertuples(index=False)):
+        numbers = smic.numbers(release, row.clip, row.onset, row.offset)
+        if not numbers:
+            continue
+        held.append((row.clip, row.onset, row.offset))
+        spec = plan.draw_spec(config, int(row.subject[1:]), number, smic.FOLDERS[row.label])
+        spec = dataclasses.replace(spec, num_frames=len(numbers), apex=(len(numbers) - 1) // 2)
+        if release == "cropped":  # what the release keeps around the face
+            width, height = 2.6 * spec.eye_distance, 2.95 * spec.eye_distance
+            spec = dataclasses.replace(spec, frame_size=(round(width), round(height)))
+        kept = np.linspace(0, len(numbers) - 1, 6).round().astype(int).tolist()
+        paths = {t: str(smic.frame(release, row.clip, numbers[t])) for t in kept}
+        jobs.append(plan.Job(row, spec, paths))
+    write.write_frames(root, jobs)
+    if release == "long":
+        sheet = layouts.Table(f"HS_long/{smic.SHEET}", "HS", smic.annotation(held))
+        layouts.write_table(sheet, root)
+
+
+@pytest.mark.parametrize("release", smic.RELEASES)
+def test_smic_in_its_three_releases(tmp_path, monkeypatch, release):
     monkeypatch.chdir(tmp_path)
     path = SHARED / "smic_clips.csv"
     if not path.exists():
         pytest.skip("the table of real clip names is not here")
     table = pd.read_csv(path)
     table = table[table["subject"].isin(["s05", "s19", "s02"])]  # the smallest subjects
-    config = plan.SynthesisConfig(frame_size=(320, 240))
-    write.write_smic(tmp_path / "SMIC", table, layout, config, keep_frames=6)
+    render_smic(tmp_path / "SMIC", table, release)
     flags = ["--epochs", "1", "--warmup-epochs", "1", "--batch-size", "4", "--out", "out"]
     assert loso.main(["--dataset", "smic", "--data-root", str(tmp_path / "SMIC"), *flags]) == 0
     predictions = pd.read_csv(tmp_path / "out" / "predictions.csv")
@@ -66,7 +91,7 @@ def test_smic_in_its_three_releases(tmp_path, monkeypatch, layout):
     found = dict(zip(predictions["key"], predictions["label"]))
     assert found == {key: label for key, label in truth.items() if key in found}
     # SMIC-E's long clips lack a few micro-expressions, s02_sur_05 among them
-    assert len(truth) - len(found) <= (1 if layout == "long" else 0)
+    assert len(truth) - len(found) <= (1 if release == "long" else 0)
 
 
 @pytest.mark.parametrize("motion", ["farneback", "dynamic_image"])
@@ -84,18 +109,16 @@ def resident_mib():
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads Linux's /proc")
 def test_memory_does_not_grow_from_fold_to_fold(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    write.generate(tmp_path / "copy", plan.SynthesisConfig(**FEW))
-    config = LosoConfig(data_root=str(tmp_path / "copy"), epochs=2, warmup_epochs=1, batch_size=8)
-    prepared, _ = loso.load_data(config)
-    config = with_presets(config, prepared.kind)
-    trainer = loso.make_trainer(config, prepared)
-    datasets = loso.Datasets(prepared, config)
+    write.generate(tmp_path / "copy", synthesis.SynthesisConfig(**FEW))
+    small = {"epochs": 2, "warmup_epochs": 1, "batch_size": 8, "data_root": ("copy",)}
+    options = cli.replace(Options(), **small)
+    prepared, _ = data.load_data(options)
+    options = resolve(options, prepared.kind)
+    trainer = data.make_trainer(options, prepared)
+    datasets = data.Datasets(prepared, options.data)
     splits = folds.leave_one_subject_out(prepared.subject_keys)
     sizes = []
     for number in range(10):
-        fold = dataclasses.replace(splits[number % len(splits)])
-        folds.run_fold(trainer, fold, 0, datasets, None)
+        folds.run_fold(trainer, splits[number % len(splits)], 0, datasets)
         sizes.append(resident_mib())
     assert sizes[9] < 1.1 * sizes[1], sizes
-    for step in (trainer._warmup_epoch, trainer._joint_epoch, trainer._predict_step):
-        assert step.experimental_get_tracing_count() == 1

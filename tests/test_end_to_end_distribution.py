@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -10,14 +11,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.synthetic import plan, write
+from pipelines.synthetic import options, write
 
 pytestmark = pytest.mark.slow
 
 ROOT = str(pathlib.Path(__file__).parents[1])
 FEW = {"num_subjects": 2, "clips_per_class": 2, "frame_size": (320, 240), "num_frames": 8}
-FLAGS = "--image-size 64 --epochs 2 --warmup-epochs 1 --batch-size 4 --filters 8 12 --width 16"
-FLAGS = [*FLAGS.split(), "--heads", "2", "--crop-size", "8", "--mixed-precision", "off"]
+FLAGS = "--image-size 64 --epochs 2 --warmup-epochs 1 --batch-size 4 --filters 8 12"
+FLAGS = [*FLAGS.split(), "--hidden-dim", "16", "--num-heads", "2", "--crop-size", "8"]
+FLAGS += ["--mixed-precision", "off"]
 LOSO = """
 import sys
 import tensorflow as tf
@@ -34,7 +36,7 @@ sys.exit(loso.main(sys.argv[2:]))
 def folder(tmp_path_factory):
     """A folder with a copy of the synthetic database, and what one device makes of it."""
     folder = tmp_path_factory.mktemp("distribution")
-    write.generate(folder / "copy", plan.SynthesisConfig(**FEW))
+    write.generate(folder / "copy", options.SynthesisConfig(**FEW))
     finish(start(folder, "one"))
     return folder
 
@@ -73,10 +75,25 @@ def test_two_machines(folder, free_ports):
     processes = []
     for index in range(2):
         cluster = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        processes.append(start(folder, "machines", "--worker-timeout", "120", cluster=cluster))
+        processes.append(start(folder, "machines", cluster=cluster))
     outputs = [finish(process) for process in processes]
     assert "UF1" in outputs[0] and "this worker is done" in outputs[1]
     assert_same_predictions(folder, "machines")
+
+
+def test_two_machines_that_do_not_share_their_folder(folder, free_ports):
+    """One has a fold that the other lacks: said by both, none waits for ever."""
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    shutil.copytree(folder / "one", folder / "some")
+    next((folder / "some" / "folds").rglob("*.json")).unlink()
+    processes = []
+    for index, out in enumerate(["none", "some"]):
+        cluster = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        processes.append(start(folder, out, cluster=cluster))
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 2, errors[-3000:]
+        assert "the workers of TF_CONFIG do not find the same folds" in errors
 
 
 def test_more_replicas_than_share_a_batch_evenly(folder):
