@@ -254,9 +254,6 @@ def test_a_server_answers_as_the_model_does(run, place, tmp_path):
     "arguments, message",
     [
         ([], "give --clip, or --onset and --apex"),
-        (["--onset", ONSET], "belong together"),
-        (["--clip", "a", "--onset", "b", "--apex", "c"], "not both"),
-        (["--onset", "a", "--apex", "b", "--apex-frame", "3"], "are for --clip"),
         (["--clip", "a", "--window", "-1"], "window must lie in [0, inf), got -1"),
         (["--clip", "a", "--fps", "0"], "fps must lie in (0, inf), got 0"),
         (["--clip", "a", "--stride", "nan"], "stride must lie in (0, inf), got nan"),

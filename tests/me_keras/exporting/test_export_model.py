@@ -1,0 +1,54 @@
+"""A version is written whole or not at all; `test_export` has the disk that is full."""
+
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import exported
+import pytest
+
+from me_keras.exporting import card, contract, versions, warmup
+
+ROOT = pathlib.Path(__file__).parents[3]
+
+
+def test_a_version_is_whole(version, tiny):
+    assert versions.newest_version(version.parent) == version
+    for path in ("saved_model.pb", "variables/variables.index", warmup.PATH, card.PATH):
+        assert (version / path).stat().st_size
+    promised = contract.read_contract(version)
+    assert promised["model"] == "tiny" and promised["version"] == 1
+    assert promised["image_size"] == 32 and tuple(promised["classes"]) == exported.CLASSES
+    assert promised["data"] == tiny.data and promised["score"] == tiny.score
+    assert promised["canonical_regions"][0] == pytest.approx([0.1, 0.15, 0.3, 0.4])
+    assert promised["ranges"]["encoded_side_px"] == [1, 1024]
+    assert promised["versions"]["tensorflow"] == "2.15.1"
+    assert {*promised["signatures"]} >= {"serving_default", "serving_bytes", "displacement"}
+    assert len(warmup.read(version)) == 5 * len(warmup.BATCHES)
+
+
+KILLED = """
+import os, signal, sys
+import exported
+from me_keras.exporting import card
+
+card.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+exported.export_tiny(sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_export_leaves_no_version_and_the_next_one_cleans_up(tmp_path):
+    out = tmp_path / "model"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    command = [sys.executable, "-c", KILLED, str(out)]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert ran.returncode == -signal.SIGKILL, ran.stderr[-2000:]
+    (left,) = out.iterdir()
+    assert left.name.startswith(".tmp-1-") and (left / "saved_model.pb").exists()
+    assert versions.numbers(out) == []
+    with versions.new_version(out):
+        pass
+    assert [path.name for path in out.iterdir()] == ["1"]
