@@ -2,46 +2,62 @@
 
 import sys
 
-from me_keras import console
-from me_keras.tuning.options import TuneConfig
+from me_keras.options import NOT_OPTIONS, RENAMED
+from me_keras.tuning.options import GONE, SearchOptions
 from pipelines import cli
+from pipelines.schema import OptionError
 
 EXAMPLES = """examples:
   python -m me_keras.tune --max-trials 20                      the embedded synthetic database
   python -m me_keras.tune --dataset smic --data-root DIR --scope nested --tuner bayesian
-  python -m me_keras.tune --dataset smic --data-root DIR --only learning_rate width dropout
+  python -m me_keras.tune --dataset smic --data-root DIR --only learning_rate hidden_dim dropout
+  python -m me_keras.tune --dataset smic --data-root DIR --jobs 4
+                                                               four trials side by side
+  python -m me_keras.tune --dataset smic --data-root DIR --executor ray --ray-address HEAD:6379
+                                                               trials on a Ray cluster's machines
   python -m me_keras.tune --config poor.json --report-start    from other options, compared
   python -m me_keras.loso --config tuning/<name>/best.json     a run with what was found
 
-workers on this machine:
-  python -m me_keras.tune --workers 2 …
+The folder of a search, --out or tuning/<dataset>-<scope>-<tuner>, holds best.json, trials.csv,
+tuning.json, progress.png, parallel.png, importance.png, tensorboard/, searches/ and report/. A
+search that was stopped goes on when the same command is given again; --max-trials may grow. Exit
+codes: 0 done, 1 trials failed, a process died or the disk is full, 2 wrong use or unusable data,
+130 stopped."""
 
-workers on several machines, a trusted network: the same command everywhere, the data on each, with
-  KERASTUNER_TUNER_ID=chief    KERASTUNER_ORACLE_IP=0.0.0.0 KERASTUNER_ORACLE_PORT=8991   on one,
-  KERASTUNER_TUNER_ID=worker-a KERASTUNER_ORACLE_IP=<its address> KERASTUNER_ORACLE_PORT=8991
-on each other, with a name of its own. A worker that was lost is started again with the same name.
-
-The folder holds best.json, trials.csv, progress.png, parallel.png, importance.png, tensorboard/,
-searches/, logs/ and report/. A search that was stopped goes on when the same command is given
-again; --max-trials may grow. Exit codes: 0 done, 1 trials or workers failed, 2 wrong use or
-unusable data, 130 interrupted."""
+STOPPED = "stopped; finished trials are kept, the same command goes on from here"
 
 
 def main(argv=None):
     """Runs the command; returns its exit code."""
-    config = cli.parse(TuneConfig, argv, "python -m me_keras.tune", __doc__, EXAMPLES)
-    console.quiet_tensorflow()
-    note = "stopped; finished trials are kept, the same command goes on from here"
-    return console.guarded(_command, config, interrupted=note)
+    argv = sys.argv[1:] if argv is None else list(argv)
+    name, ignored = "python -m me_keras.tune", (*NOT_OPTIONS, *GONE)
+    for old, what in GONE.items():
+        flag = "--" + old.replace("_", "-")
+        if any(word.split("=")[0] == flag for word in argv):
+            return cli.run(_refuse, f"{flag} {what}")
+    options, debug = cli.parse(SearchOptions, argv, name, __doc__, EXAMPLES, RENAMED, ignored)
+    return cli.run(_command, options, stopped=STOPPED, debug=debug)
 
 
-def _command(config):
-    from me_keras.tuning import session
+def _refuse(message):
+    raise OptionError(message)
 
-    if session.role(config) == session.WORKER:
-        session.work(config)
-    else:
-        session.search(config)
+
+def _command(options):
+    from me_keras.evaluation import report
+    from me_keras.tuning import tables
+    from me_keras.tuning.search import search
+
+    record = search(options)
+    found, start = record["report"], record["report_start"]
+    print(tables.summary(record))
+    if found:
+        print(report.table(found))
+        print(f"tuning: {record['tuning']['note']}")
+    for name in ("uf1", "uar", "accuracy") if start else ():
+        before, after = start[name]["mean"], found[name]["mean"]
+        print(f"{name}: {before:.4f} with the options given, {after:.4f} with those found")
+    print(f"best options in {record['out']}/best.json" + (", report in report/" if found else ""))
 
 
 if __name__ == "__main__":

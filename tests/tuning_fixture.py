@@ -3,8 +3,8 @@
 import numpy as np
 
 SUBJECTS = tuple(f"s{number:02d}" for number in range(1, 9))
-QUICK = ("--inner-folds", "2", "--batch-size", "4", "--epochs", "2", "--width", "16")
-QUICK += ("--heads", "2")
+QUICK = ("--inner-folds", "2", "--batch-size", "4", "--epochs", "2", "--hidden-dim", "16")
+QUICK += ("--num-heads", "2")
 
 
 class StubTrainer:
@@ -15,25 +15,22 @@ class StubTrainer:
 
     built: list = []
 
-    def __init__(self, config, image_size, num_classes, motion_channels, steps_per_epoch, **_):
-        self.config, self.classes, self.generator = config, num_classes, None
+    def __init__(self, options, image_size, num_classes, motion_channels, steps_per_epoch, **_):
+        self.options, self.classes, self.generator = options, num_classes, None
         self.steps_per_epoch = steps_per_epoch
         StubTrainer.built.append(self)
 
     def reset(self, seed):
         pass
 
-    def fit(self, dataset, on_epoch):
-        history = [{"loss": 1.0, "accuracy": 0.5}] * self.config.epochs
-        for values in history:
-            on_epoch(values)
-        return history
+    def fit(self, dataset, callbacks=()):
+        return [{"loss": 1.0, "accuracy": 0.5}] * self.options.training.epochs
 
     def predict(self, dataset):
         prepared, rows = dataset
         rows = np.asarray(rows)
         luck = np.random.default_rng(0).random(1000)[rows]
-        quality = np.exp(-abs(np.log10(self.config.learning_rate / 1e-3)))
+        quality = np.exp(-abs(np.log10(self.options.training.learning_rate / 1e-3)))
         label = prepared.labels[rows]
         guess = np.where(luck < quality, label, (label + 1) % self.classes)
         probabilities = np.full((len(rows), self.classes), 0.1)

@@ -1,19 +1,29 @@
-"""Options of the search, on top of those of `me_keras.loso`, which are what it starts from."""
+"""Options of a search, on top of those of `me_keras.loso`, which are what it starts from."""
 
 import dataclasses
-from typing import Optional
 
-from me_keras.config import LosoConfig
+from me_keras.options import Options
+from pipelines import cli
 from pipelines.cli import option
+from pipelines.schema import OptionError
 
 TUNERS = ("random", "hyperband", "bayesian")
 OBJECTIVES = {"uf1": "max", "uar": "max", "accuracy": "max", "loss": "min"}
 SCOPES = ("development", "nested", "all")
 
+# Options that older versions had -> what to use instead.
+_NO_NETWORK = "is gone: trials run on --jobs processes, or on several machines with --executor ray"
+GONE = {
+    "workers": "is now --jobs",
+    "port": _NO_NETWORK,
+    "answer_timeout": _NO_NETWORK,
+    "trial_timeout": "is gone: a trial runs until it ends; stop the command, and narrow --space",
+}
+
 
 @dataclasses.dataclass(frozen=True)
-class TuneConfig(LosoConfig):
-    """The search. All other options are what it starts from."""
+class TuningOptions:
+    """What is searched, and how."""
 
     scope: str = option(
         "development",
@@ -21,58 +31,77 @@ class TuneConfig(LosoConfig):
         "nested: each held-out subject has a search of its own among the others; "
         "all: the search sees every subject, and every result is stamped with that",
         SCOPES,
+        common=True,
     )
-    tuner: str = option("random", "how the next trial is chosen", TUNERS)
+    tuner: str = option("random", "how the next trial is chosen", TUNERS, common=True)
     objective: str = option(
-        "uf1", "what is sought, on predictions pooled over the inner folds", tuple(OBJECTIVES)
+        "uf1",
+        "what is sought, on predictions pooled over the inner folds",
+        tuple(OBJECTIVES),
+        common=True,
     )
-    max_trials: int = option(20, "trials of a search, the options it starts from included")
+    max_trials: int = option(
+        20,
+        "trials of a search, the options it starts from included",
+        least=1,
+        common=True,
+        decides=False,
+    )
     space: str = option(
-        "small", "what is searched: small, full, or a JSON file of ranges", metavar="SPACE"
+        "small",
+        "what is searched: small, full, or a JSON file of ranges",
+        metavar="SPACE",
+        common=True,
+        decides=False,  # the parameters chosen do
     )
     only: tuple[str, ...] = option(
-        (), "search only these options, e.g. learning_rate width", nargs="+", metavar="NAME"
+        (),
+        "search only these options, e.g. learning_rate dropout",
+        nargs="+",
+        metavar="NAME",
+        common=True,
+        decides=False,
     )
-    inner_folds: int = option(3, "folds inside a search, grouped by subject, stratified by class")
-    development_share: float = option(0.4, "share of the subjects set apart for the search")
+    inner_folds: int = option(
+        3, "folds inside a search, grouped by subject, stratified by class", least=2, common=True
+    )
+    development_share: float = option(
+        0.4, "share of the subjects set apart for the search", within="(0, 1)", common=True
+    )
     development_subjects: tuple[str, ...] = option(
         (), "set these subjects apart, instead of a drawn share", nargs="+", metavar="S"
     )
-    report: bool = option(True, "evaluate the best options at the end, in OUT/report")
-    report_start: bool = option(False, "also evaluate the options that the search started from")
-    workers: int = option(0, "processes that run trials; 0: this one")
-    port: int = option(0, "port of the chief for the workers; 0: a free one", metavar="N")
-    trial_timeout: int = option(
-        3600, "seconds after which a trial of a worker is given up", metavar="S"
+    report: bool = option(
+        True, "evaluate the best options at the end, in OUT/report", common=True, decides=False
     )
-    answer_timeout: int = option(
-        600, "seconds a worker waits for an answer of the chief", metavar="S"
+    report_start: bool = option(
+        False,
+        "also evaluate the options that the search started from",
+        common=True,
+        decides=False,
     )
-    max_failures: int = option(3, "failed trials in a row that end the search; 0: never")
-    out: Optional[str] = option(
-        None,
-        "folder of the search (default: tuning/<dataset>-<scope>-<tuner>); given again, the same "
-        "command goes on there",
-        metavar="DIR",
+    max_failures: int = option(
+        3, "failed trials in a row that end the search; 0: never", least=0, decides=False
     )
 
     def __post_init__(self):
-        super().__post_init__()
-        lowest = {"max_trials": 1, "inner_folds": 2, "workers": 0, "port": 0, "max_failures": 0}
-        for name, low in {**lowest, "trial_timeout": 1, "answer_timeout": 1}.items():
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} must be at least {low}, got {getattr(self, name)}")
-        if self.shard or self.merge:
-            raise ValueError("shard and merge are for me_keras.loso: a search has --workers")
-        if self.strategy == "multiworker":
-            raise ValueError("strategy multiworker is for me_keras.loso: trials run side by side")
-        if self.port > 65535:
-            raise ValueError(f"port must be at most 65535, got {self.port}")
-        if not 0 < self.development_share < 1:
-            raise ValueError(f"development_share must lie in (0, 1), got {self.development_share}")
+        cli.check(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchOptions(Options):
+    """A search. `out` is its folder, by default tuning/<dataset>-<scope>-<tuner>."""
+
+    search: TuningOptions = TuningOptions()
+
+    def __post_init__(self):
+        if self.execution.shard or self.execution.merge:
+            raise OptionError("shard and merge are for me_keras.loso: a search has --jobs")
+        if self.execution.strategy == "multiworker":
+            raise OptionError("strategy multiworker is for me_keras.loso: trials run side by side")
 
     @property
-    def start(self) -> LosoConfig:
+    def start(self) -> Options:
         """The options of `me_keras.loso` among these."""
-        names = LosoConfig.__dataclass_fields__
-        return LosoConfig(**{name: getattr(self, name) for name in names})
+        names = [field.name for field in dataclasses.fields(Options)]
+        return Options(**{name: getattr(self, name) for name in names})

@@ -1,4 +1,4 @@
-"""What is searched: one declaration. Names are fields of `LosoConfig`."""
+"""What is searched: one declaration. Names are those of options of `me_keras.loso`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import json
 import math
 import pathlib
 
-from me_keras.config import LosoConfig
-from pipelines.schema import DataError
+from me_keras.models import MODELS
+from me_keras.options import RENAMED, ModelOptions, Options
+from pipelines import cli
+from pipelines.schema import OptionError
 
-# Where a parameter has an effect.
-ANY, FUSION, GENERATOR, MAPS = "any", "fusion", "generator", "maps"
+# Where a parameter has an effect, if it is one of the model searched at all.
+ANY, GENERATOR, MAPS = "any", "generator", "maps"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +21,12 @@ class Parameter:
     """One searched option: some values to choose from, or a range `low` to `high`.
 
     Attributes:
-        name: field of `LosoConfig`.
+        name: of an option of `me_keras.loso`.
         values: what to choose from; empty for a range.
         low, high, step: the range, ends included; integers if `low` is one.
         log: drawn evenly in the logarithm.
-        where: ANY; FUSION, the Transformers of frl_dgt; GENERATOR, its learned displacement and
-            the frames it reads; MAPS, stored motion.
+        where: ANY; GENERATOR, the learned displacement and the frames it reads; MAPS, stored
+            motion.
         needs: name of a switch that must be on for an effect.
         small: part of the small space.
     """
@@ -73,20 +75,20 @@ SPACE = (
     # the model
     _one_of("filters", (16, 32, 48), (32, 64, 96), (48, 96, 144), where=GENERATOR),
     _range("max_displacement", 2.0, 16.0, log=True, where=GENERATOR),
-    _one_of("width", 16, 32, 64, 96, where=FUSION, small=True),
-    _one_of("heads", 2, 4, 8, where=FUSION),
-    _range("depth", 1, 3, where=FUSION),
-    _range("dropout", 0.0, 0.4, where=FUSION, small=True),
+    _one_of("hidden_dim", 16, 32, 64, 96, small=True),
+    _one_of("num_heads", 2, 4, 8),
+    _range("num_layers", 1, 3),
+    _range("dropout", 0.0, 0.4, small=True),
     _range("head_dropout", 0.0, 0.7),
-    _range("stochastic_depth", 0.0, 0.3, where=FUSION),
-    _one_of("readout", 0, 16, 32, 64, where=FUSION),
-    _one_of("fusion_order", "before", "after", where=FUSION),
+    _range("stochastic_depth", 0.0, 0.3),
+    _one_of("readout", 0, 16, 32, 64),
+    _one_of("fusion_order", "before", "after"),
     # the regions
-    _one_of("local_fusion", True, False, where=FUSION),
-    _one_of("global_fusion", True, False, where=FUSION),
-    _one_of("face_fusion", True, False, where=FUSION),
-    _one_of("crop_size", 8, 12, 16, where=FUSION),
-    _one_of("patch_size", 2, 4, where=FUSION, needs="local_fusion"),
+    _one_of("local_fusion", True, False),
+    _one_of("global_fusion", True, False),
+    _one_of("face_fusion", True, False),
+    _one_of("crop_size", 8, 12, 16),
+    _one_of("patch_size", 2, 4, needs="local_fusion"),
     # the losses
     _one_of("dgm", "joint", "two-stage", where=GENERATOR),
     _range("dgm_weight", 0.1, 10.0, log=True, where=GENERATOR, small=True),
@@ -117,19 +119,20 @@ SPACE = (
     _range("motion_turn", 0.0, 15.0, where=MAPS),
 )
 DECLARED = {parameter.name: parameter for parameter in SPACE}
+_OPTIONS = cli.leaves(Options)
 
 
-def choose(space: str, only, start: LosoConfig, fixed=()) -> tuple[Parameter, ...]:
+def choose(space: str, only, start: Options, fixed=()) -> tuple[Parameter, ...]:
     """The parameters of a search.
 
     Args:
-        space: "small", "full", or path of a JSON file: {"width": [16, 32], "learning_rate":
+        space: "small", "full", or path of a JSON file: {"hidden_dim": [16, 32], "learning_rate":
             {"low": 1e-4, "high": 1e-2, "log": true}}.
         only: names to keep; all if empty. A name outside the small space adds to it.
         start: the options searched from, presets filled in; they decide what has an effect.
         fixed: names that the tuner sets itself.
     Raises:
-        DataError: nothing to search, an unknown name, or one without effect.
+        OptionError: nothing to search, an unknown name, or one without effect.
     """
     fit = {p.name: p for p in SPACE if _has_effect(p, start) and p.name not in fixed}
     if space == "full":
@@ -138,23 +141,54 @@ def choose(space: str, only, start: LosoConfig, fixed=()) -> tuple[Parameter, ..
         chosen = {name: p for name, p in fit.items() if p.small or name in only}
     else:
         chosen = _read(space, fit, start)
-    _known(only, "--only", fit, start)
+    _check_names(only, "--only", fit, start)
     outside = [name for name in only if name not in chosen]
     if outside:
-        raise DataError(f"--only {outside[0]}: not in {space}, which has {', '.join(chosen)}")
+        raise OptionError(f"--only {outside[0]}: not in {space}, which has {', '.join(chosen)}")
     found = [p for name, p in chosen.items() if not only or name in only]
     found = [_reachable(p, {one.name for one in found}, start) for p in found]
     if not any(p and len(set(p.ends)) > 1 for p in found):
-        raise DataError(
+        raise OptionError(
             f"--space {space}: nothing to search; give at least one option more than one value"
         )
     return tuple(p for p in found if p)
 
 
-def options_of(values: dict, start: LosoConfig) -> LosoConfig:
-    """`start` with the values of a trial; what is not an option of `LosoConfig` is left out.
+def declare(parameters, start: Options):
+    """The parameters as KerasTuner takes them, a `keras_tuner.HyperParameters`.
 
-    Numbers are rounded to 6 digits: those that came over the network are as those that did not.
+    Defaults are as near to `start` as the space has them.
+    """
+    import keras_tuner as kt
+
+    hp = kt.HyperParameters()
+    for parameter in parameters:
+        if parameter.needs:
+            with hp.conditional_scope(parameter.needs, [True]):
+                _declare(hp, parameter, start)
+        else:
+            _declare(hp, parameter, start)
+    return hp
+
+
+def _declare(hp, parameter, start):
+    default = encoded(parameter.nearest(cli.value_of(start, parameter.name)))
+    if not parameter.values:
+        kind = hp.Int if parameter.kind is int else hp.Float
+        sampling = "log" if parameter.log else "linear"
+        step = {"step": parameter.step} if parameter.step else {}
+        ends = parameter.low, parameter.high
+        kind(parameter.name, *ends, sampling=sampling, default=default, **step)
+    elif parameter.kind is bool and len(parameter.values) > 1:
+        hp.Boolean(parameter.name, default=default)
+    else:
+        hp.Choice(parameter.name, [encoded(v) for v in parameter.values], default=default)
+
+
+def options_of(values: dict, start: Options) -> Options:
+    """`start` with the values of a trial; what is no option, as "tuner/epochs", is left out.
+
+    Numbers are rounded to 6 digits, as trials.csv and best.json show them.
     """
     found = {}
     for name, value in values.items():
@@ -165,7 +199,7 @@ def options_of(values: dict, start: LosoConfig) -> LosoConfig:
             found[name] = tuple(int(part) for part in str(value).split("-"))
         else:
             found[name] = float(f"{value:.6g}") if kind is float else kind(value)
-    return dataclasses.replace(start, **found)
+    return cli.replace(start, **found)
 
 
 def encoded(value):
@@ -174,73 +208,76 @@ def encoded(value):
 
 
 def _has_effect(parameter, start):
-    maps = start.motion != "dgm"
-    fusion = start.model == "frl_dgt"
-    return {ANY: True, FUSION: fusion, GENERATOR: not maps, MAPS: maps}[parameter.where]
+    model, maps = MODELS[start.model.name], start.model.motion != "dgm"
+    if _OPTIONS[parameter.name].owner is ModelOptions and parameter.name not in model.options:
+        return False
+    return {ANY: True, GENERATOR: not maps, MAPS: maps}[parameter.where]
 
 
 def _reachable(parameter, names, start):
     """The parameter; None if its switch is off and not searched; freed of a switch that is on."""
     if not parameter.needs or parameter.needs in names:
         return parameter
-    return dataclasses.replace(parameter, needs=None) if getattr(start, parameter.needs) else None
+    on = cli.value_of(start, parameter.needs)
+    return dataclasses.replace(parameter, needs=None) if on else None
 
 
-def _known(names, where, fit, start):
+def _check_names(names, where, fit, start):
     for name in names:
         if name in fit:
             continue
+        if name in RENAMED:
+            raise OptionError(f"{where} {name}: is now {RENAMED[name]}")
+        what = "cannot be searched"
         if name in DECLARED:
-            what = f"has no effect with --model {start.model} --motion {start.motion} or this tuner"
-        else:
-            what = "cannot be searched"
-        raise DataError(f"{where} {name}: {what}; choose from {', '.join(fit)}")
+            model = f"--model {start.model.name} --motion {start.model.motion}"
+            what = f"has no effect with {model} or this tuner"
+        raise OptionError(f"{where} {name}: {what}; choose from {', '.join(fit)}")
 
 
 def _read(path, fit, start):
     try:
         given = json.loads(pathlib.Path(path).read_text())
     except (OSError, ValueError) as error:
-        raise DataError(
+        raise OptionError(
             f"--space {path}: neither small nor full nor a JSON file ({error})"
         ) from None
     if not isinstance(given, dict):
-        raise DataError(f"--space {path}: expected a JSON object of options and their values")
-    _known(given, f"--space {path}:", fit, start)
+        raise OptionError(f"--space {path}: expected a JSON object of options and their values")
+    _check_names(given, f"--space {path}:", fit, start)
     return {name: _parameter(path, fit[name], value, start) for name, value in given.items()}
 
 
 def _parameter(path, declared, given, start):
     """The declared parameter with the values, or the range, that the file gives."""
     where = f"--space {path}: {declared.name}"
+    bare = dataclasses.replace(declared, values=(), low=None, high=None, step=None, log=False)
     if isinstance(given, dict) and {"low", "high"} <= set(given) <= {"low", "high", "log", "step"}:
-        found = dataclasses.replace(declared, values=(), **{"log": False, "step": None, **given})
+        found = dataclasses.replace(bare, **given)
         if declared.kind not in (int, float):
-            raise DataError(f"{where}: give a list of values, it has no range")
+            raise OptionError(f"{where}: give a list of values, it has no range")
     elif isinstance(given, list) and given:
         values = tuple(tuple(v) if isinstance(v, list) else v for v in given)
-        found = dataclasses.replace(
-            declared, values=values, low=None, high=None, step=None, log=False
-        )
+        found = dataclasses.replace(bare, values=values)
     else:
-        raise DataError(
+        raise OptionError(
             f'{where}: expected a list of values or {{"low": …, "high": …, "log": …, "step": …}}'
         )
     kind = declared.kind
     for value in found.ends:
         if type(value) is not kind and not (kind is float and type(value) is int):
-            raise DataError(f"{where}: expected {kind.__name__}, got {value!r}")
+            raise OptionError(f"{where}: expected {kind.__name__}, got {value!r}")
     if kind is float:
         numbers = {n: getattr(found, n) for n in ("low", "high", "step")}
         numbers = {n: float(v) for n, v in numbers.items() if v is not None}
         found = dataclasses.replace(found, values=tuple(map(float, found.values)), **numbers)
-    if not found.values and not (found.low < found.high and (found.low > 0 or not found.log)):
-        raise DataError(f"{where}: needs low < high, and low > 0 with log")
     if any(isinstance(v, float) and not math.isfinite(v) for v in found.ends):
-        raise DataError(f"{where}: expected finite numbers")
+        raise OptionError(f"{where}: expected finite numbers")
+    if not found.values and not (found.low < found.high and (found.low > 0 or not found.log)):
+        raise OptionError(f"{where}: needs low < high, and low > 0 with log")
     for value in found.ends:
         try:
-            dataclasses.replace(start, **{declared.name: value})
-        except ValueError as error:
-            raise DataError(f"{where}: {error}") from None
+            cli.replace(start, **{declared.name: value})
+        except OptionError as error:
+            raise OptionError(f"{where}: {error}") from None
     return found

@@ -1,50 +1,114 @@
-"""One trial: a set of options trained and scored on the inner folds of its search."""
+"""One trial: a set of options trained on the inner folds of its search, in whatever process."""
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import time
 
 import numpy as np
 
+from me_keras.evaluation.data import ClipsOnDisk, Datasets, make_trainer
+from me_keras.evaluation.folds import Fold, pool, run_fold
+from me_keras.options import Options
 
-def evaluate(options, prepared, inner, on_epoch=None) -> dict[str, float]:
-    """Trains each inner fold anew and scores the predictions pooled over them.
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FoldsTask:
+    """Folds to be trained with one set of options.
+
+    Attributes:
+        name: in messages: "trial 3".
+        search: which search it belongs to, counted from 0.
+        trial_id: of the trial.
+        clips: `ClipsOnDisk`, what the rows of the folds mean. No other row is read.
+    """
+
+    name: str
+    search: int
+    trial_id: str
+    options: Options
+    folds: tuple[Fold, ...]
+    seeds: tuple[int, ...]
+    clips: ClipsOnDisk
+
+    def __str__(self):
+        return self.name
+
+
+def try_out(task: FoldsTask):
+    """Trains the inner folds of a trial anew and scores the predictions pooled over them.
+
+    Returns:
+        dict of `uf1`, `uar`, `accuracy`; `loss`, the mean cross-entropy of the held-out clips; and
+        `seconds`. Where the trial failed, the reason in one line.
+    """
+    start = time.perf_counter()
+    prepared = clips_of(task.clips)
+    fold_size = np.mean([len(fold.train) for fold in task.folds])
+    steps = max(1, round(fold_size / task.options.data.batch_size))  # once through those clips
+    try:
+        found = scores(train(task, steps), prepared, task.folds)
+    except Exception as error:  # whatever it is, the search goes on with other options
+        return why(error)
+    return {**found, "seconds": time.perf_counter() - start}
+
+
+def train(task: FoldsTask, steps_per_epoch=None) -> list[dict]:
+    """The records of the folds of a task, for each of its seeds.
 
     Args:
-        options: `LosoConfig`, presets filled in. `options.seed` is the seed of every fold.
-        prepared: the prepared database.
-        inner: list of `Fold`. No other clip is read.
-        on_epoch: called after each epoch with a dict of floats.
-    Returns:
-        dict: `uf1`, `uar`, `accuracy`; `loss`, the mean cross-entropy of the held-out clips; and
-        `seconds`.
+        steps_per_epoch: by default, as many as all clips fill batches.
+    Raises:
+        FloatingPointError: training diverged.
     """
-    from me_keras import loso
-    from me_keras.evaluation import folds
+    import tensorflow as tf
 
-    start = time.perf_counter()
-    clips = np.mean([len(fold.train) for fold in inner])
-    steps = max(1, round(clips / options.batch_size))  # an epoch: once through the training clips
-    trainer = loso.make_trainer(options, prepared, steps)
-    datasets = loso.Datasets(prepared, options)
-    report = on_epoch or (lambda values: None)
-    records = [folds.run_fold(trainer, fold, options.seed, datasets, report) for fold in inner]
-    del trainer
-    _forget()
-    return {**scores(records, prepared, inner), "seconds": time.perf_counter() - start}
+    tf.get_logger().setLevel("ERROR")  # each trainer traces its own graph, which it would warn of
+    prepared = clips_of(task.clips)
+    trainer = make_trainer(task.options, prepared, steps_per_epoch)
+    datasets = Datasets(prepared, task.options.data)
+    try:
+        return [
+            run_fold(trainer, fold, seed, datasets) for fold in task.folds for seed in task.seeds
+        ]
+    finally:
+        del trainer
+        _forget()
 
 
-def scores(records, prepared, inner) -> dict[str, float]:
-    """Scores of the pooled predictions of the inner folds' records."""
+def _forget():
+    """Frees what Keras remembers of earlier models: memory then grows less with each trial."""
+    import keras
+
+    keras.backend.clear_session()
+    gc.collect()
+
+
+_CLIPS: dict = {}  # the clips that this process has in memory, by where they lie
+
+
+def clips_of(clips: ClipsOnDisk):
+    """The clips, read from disk once in each process."""
+    if clips not in _CLIPS:
+        keep(clips, clips.read())
+    return _CLIPS[clips]
+
+
+def keep(clips: ClipsOnDisk, prepared):
+    """Spares this process to read clips that it has in memory."""
+    _CLIPS.clear()
+    _CLIPS[clips] = prepared
+
+
+def scores(records, prepared, folds) -> dict[str, float]:
+    """Scores of the pooled predictions of the records of folds."""
     from me_keras import metrics
-    from me_keras.evaluation import folds
 
     group = np.full(len(prepared), "", object)
-    for fold in inner:
+    for fold in folds:
         group[fold.test] = fold.group
-    table = {**prepared.table, "group": group}
-    pooled = folds.pool(records, table, prepared.classes)
+    pooled = pool(records, {**prepared.table, "group": group}, prepared.classes)
     labels = pooled["label"].to_numpy().astype(int)
     matrix = metrics.confusion(labels, pooled["prediction"].to_numpy(), len(prepared.classes))
     found = {name: float(score(matrix)) for name, score in metrics.SCORES.items()}
@@ -53,9 +117,13 @@ def scores(records, prepared, inner) -> dict[str, float]:
     return {**found, "loss": float(-np.log(likelihood).mean())}
 
 
-def _forget():
-    """Frees what Keras remembers of earlier models, so that memory does not grow with trials."""
-    import keras
+def why(error) -> str:
+    """One line on what went wrong in a trial."""
+    import tensorflow as tf
 
-    keras.backend.clear_session()
-    gc.collect()
+    if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+        return "out of memory"
+    first = (str(error).strip().splitlines() or [""])[0]
+    if isinstance(error, FloatingPointError):
+        return f"diverged: {first}"
+    return f"{type(error).__name__}: {first}"

@@ -12,11 +12,12 @@ def flow(tmp_path):
 def seen(monkeypatch):
     """Trials take milliseconds; returns the subjects of every dataset that is made."""
     from me_keras import training
-    from me_keras.tuning import trials
+    from me_keras.tuning import figures, trials
 
     monkeypatch.setattr(training, "Trainer", StubTrainer)
     monkeypatch.setattr(StubTrainer, "built", [])
     monkeypatch.setattr(trials, "_forget", lambda: None)
+    monkeypatch.setattr(figures, "REPEATS", 1)
     return stub_datasets(monkeypatch)
 
 
@@ -27,25 +28,27 @@ def quick(seen):
 
 
 @pytest.fixture
-def config(flow, tmp_path, monkeypatch):
-    """Makes a `TuneConfig` of the small database."""
-    from me_keras.tuning.options import TuneConfig
+def options(flow, tmp_path, monkeypatch):
+    """Makes `SearchOptions` of the small database."""
+    from me_keras.tuning.options import SearchOptions
+    from pipelines import cli
 
     monkeypatch.chdir(tmp_path)
     common = {"dataset": "smic-flow", "data_root": (str(flow),), "out": "tuned", "inner_folds": 2}
-    common |= {"batch_size": 4, "epochs": 2, "width": 16, "heads": 2, "only": ("learning_rate",)}
+    common |= {"batch_size": 4, "epochs": 2, "hidden_dim": 16, "num_heads": 2}
+    common |= {"only": ("learning_rate",)}
 
-    def make(**options):
-        return TuneConfig(**{**common, **options})
+    def make(**changes):
+        return cli.replace(SearchOptions(), **{**common, **changes})
 
     return make
 
 
 @pytest.fixture
-def study(config):
-    from me_keras.tuning import study as module
+def plan(options):
+    from me_keras.tuning.plan import make_plan
 
-    def make(**options):
-        return module.load(config(**options))
+    def make(**changes):
+        return make_plan(options(**changes))
 
     return make

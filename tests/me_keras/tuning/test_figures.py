@@ -21,16 +21,16 @@ def made(loaded, count, searches=("search",), failed=()):
                 "uf1": np.nan if index in failed else 1 + np.log10(rate) / 4,
                 "learning_rate": rate,
                 "dropout": rng.uniform(0, 0.4),
-                "width": int(rng.choice([16, 32])),
+                "hidden_dim": int(rng.choice([16, 32])),
             }
         )
     return pd.DataFrame(rows)
 
 
 @pytest.fixture
-def loaded(study, monkeypatch):
+def loaded(plan, monkeypatch):
     monkeypatch.setattr(figures, "REPEATS", 5)
-    found = study(only=("learning_rate", "dropout", "width"))
+    found = plan(only=("learning_rate", "dropout", "hidden_dim"))
     found.out.mkdir()
     return found
 
@@ -58,7 +58,7 @@ def test_three_figures_are_drawn(loaded, count, searches, monkeypatch):
 
 def test_the_option_that_matters_is_found(loaded):
     means, spread, fit = figures.importances(loaded, made(loaded, 60))
-    names = figures._varied(loaded, made(loaded, 60))
+    names = [parameter.name for parameter in loaded.parameters]
     assert names[int(np.argmax(means))] == "learning_rate" and fit > 0.5
     others = [mean for name, mean in zip(names, means) if name != "learning_rate"]
     assert max(others) < 0.1 * max(means) and spread.shape == means.shape
@@ -67,7 +67,7 @@ def test_the_option_that_matters_is_found(loaded):
 def test_a_difference_between_searches_is_no_importance(loaded):
     frame = made(loaded, 40, ("a", "b"))
     frame["uf1"] = frame["search"].map({"a": 0.2, "b": 0.9})
-    frame["width"] = frame["search"].map({"a": 16, "b": 32})
+    frame["hidden_dim"] = frame["search"].map({"a": 16, "b": 32})
     means, _, _ = figures.importances(loaded, frame)
     assert np.allclose(means, 0)
 

@@ -1,28 +1,33 @@
 import pytest
 
-from me_keras.config import LosoConfig
-from me_keras.tuning.options import TuneConfig
+from me_keras.options import Options
+from me_keras.tuning.options import SearchOptions
+from pipelines import cli
+from pipelines.schema import OptionError
 
 
 @pytest.mark.parametrize(
-    "options, message",
+    "values, message",
     [
-        ({"max_trials": 0}, "max_trials must be at least 1"),
+        ({"max_trials": 0}, "max_trials must be at least 1, got 0"),
         ({"inner_folds": 1}, "inner_folds must be at least 2"),
-        ({"workers": -1}, "workers must be at least 0"),
-        ({"port": 70000}, "at most 65535"),
-        ({"development_share": 1.0}, r"development_share must lie in \(0, 1\)"),
-        ({"trial_timeout": 0}, "trial_timeout must be at least 1"),
-        ({"shard": "1/2"}, "a search has --workers"),
+        ({"max_failures": -1}, "max_failures must be at least 0"),
+        ({"development_share": 1.0}, r"development_share must lie in \(0, 1\), got 1.0"),
+        ({"tuner": "magic"}, "tuner must be one of random, hyperband, bayesian"),
+        ({"shard": "1/2"}, "a search has --jobs"),
+        ({"merge": True}, "a search has --jobs"),
         ({"strategy": "multiworker"}, "trials run side by side"),
         ({"batch_size": 0}, "batch_size"),
+        ({"jobs": 0}, "jobs must be at least 1"),
     ],
 )
-def test_values_out_of_range_are_named(options, message):
-    with pytest.raises(ValueError, match=message):
-        TuneConfig(**options)
+def test_values_out_of_range_are_named(values, message):
+    with pytest.raises(OptionError, match=message):
+        cli.replace(SearchOptions(), **values)
 
 
 def test_the_start_is_the_options_of_loso():
-    start = TuneConfig(dataset="smic-flow", width=16, objective="uar").start
-    assert type(start) is LosoConfig and (start.dataset, start.width) == ("smic-flow", 16)
+    values = {"dataset": "smic-flow", "hidden_dim": 16, "objective": "uar"}
+    start = cli.replace(SearchOptions(), **values).start
+    assert type(start) is Options
+    assert (start.dataset, start.model.hidden_dim) == ("smic-flow", 16)

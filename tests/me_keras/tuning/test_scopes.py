@@ -1,5 +1,3 @@
-import types
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,13 +5,13 @@ from hypothesis import strategies as st
 
 from me_keras.evaluation import folds
 from me_keras.tuning import scopes
+from me_keras.tuning.options import SearchOptions
+from pipelines import cli
 from pipelines.schema import DataError
 
 
 def options(**values):
-    defaults = {"scope": "development", "inner_folds": 2, "seed": 0, "development_share": 0.4}
-    defaults |= {"development_subjects": (), "subjects": ()}
-    return types.SimpleNamespace(**{**defaults, **values})
+    return cli.replace(SearchOptions(), **{"inner_folds": 2, **values})
 
 
 def database(num_subjects, per_class=2):
@@ -22,10 +20,10 @@ def database(num_subjects, per_class=2):
     return labels, keys, np.full(len(keys), "d")
 
 
-def searches(config, num_subjects=10, subjects=()):
+def searches(options, num_subjects=10):
     labels, keys, datasets = database(num_subjects)
-    splits = folds.leave_one_subject_out(keys, subjects)
-    return keys, splits, scopes.searches(config, labels, keys, datasets, splits)
+    splits = folds.leave_one_subject_out(keys, options.run.subjects)
+    return keys, splits, scopes.plan(options, labels, keys, datasets, splits)
 
 
 @settings(deadline=None, max_examples=60)
@@ -36,10 +34,10 @@ def test_inner_folds_part_subjects_and_test_each_clip_once(clips, count):
     rows = np.arange(len(keys))[::2]  # a search sees some clips only
     if len(set(keys[rows])) < count:
         with pytest.raises(DataError, match="fewer than"):
-            scopes.inner_folds(labels, keys, rows, count, 0, "search")
+            scopes.inner_folds(options(inner_folds=count), labels, keys, rows, "search")
         return
     try:
-        found = scopes.inner_folds(labels, keys, rows, count, 0, "search")
+        found = scopes.inner_folds(options(inner_folds=count), labels, keys, rows, "search")
     except DataError as error:  # all classes rarer than folds
         assert "--inner-folds" in str(error)
         return
@@ -54,7 +52,7 @@ def test_inner_folds_keep_classes_in_proportion():
     # each subject shows one class: 6 of each in 3 folds are 2 of each in every fold
     keys = np.array([f"s{n}" for n in range(18)])
     labels = np.repeat([0, 1, 2], 6)
-    for fold in scopes.inner_folds(labels, keys, np.arange(18), 3, 0, "search"):
+    for fold in scopes.inner_folds(options(inner_folds=3), labels, keys, np.arange(18), "search"):
         assert np.bincount(labels[fold.test]).tolist() == [2, 2, 2]
 
 
@@ -91,7 +89,7 @@ def test_development_is_drawn_by_seed_and_can_be_named():
 
 
 def test_subjects_asked_for_are_reported_not_tuned_on():
-    _, _, (search,) = searches(options(), subjects=("s02",))
+    _, _, (search,) = searches(options(subjects=("s02",)))
     assert [split.group for split in search.reported] == ["d/s02"]
     assert "d/s02" not in search.subjects
 
@@ -109,7 +107,7 @@ def test_nested_keeps_other_clips_of_tested_subjects_out():
     labels, keys, datasets = database(6)
     train = np.arange(0, len(keys) - 2)
     splits = [folds.Fold("test", train, np.arange(len(keys) - 2, len(keys)))]
-    (search,) = scopes.searches(options(scope="nested"), labels, keys, datasets, splits)
+    (search,) = scopes.plan(options(scope="nested"), labels, keys, datasets, splits)
     assert keys[-1] not in search.subjects and len(search.subjects) == 5
 
 
@@ -119,13 +117,13 @@ def test_all_sees_and_reports_everyone():
 
 
 @pytest.mark.parametrize(
-    "config, message",
+    "chosen, message",
     [
         (options(inner_folds=5), "4 subjects to tune on, fewer than 5 inner folds"),
         (options(scope="nested", inner_folds=12), "fewer than 12 inner folds"),
         (options(development_share=0.99), "too few are left to report"),
     ],
 )
-def test_too_few_subjects_are_named(config, message):
+def test_too_few_subjects_are_named(chosen, message):
     with pytest.raises(DataError, match=message):
-        searches(config)
+        searches(chosen)

@@ -1,4 +1,3 @@
-import dataclasses
 import gc
 import os
 import pathlib
@@ -6,11 +5,21 @@ import types
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn import metrics as reference
 
+from me_keras.evaluation.data import ClipsOnDisk
 from me_keras.evaluation.folds import Fold
 from me_keras.tuning import trials
-from me_keras.tuning.session import LIFETIME
+from me_keras.tuning.search import LIFETIME
+from pipelines import cli
+
+
+def task_of(plan, **changes):
+    """A trial of the first search of a plan."""
+    clips = ClipsOnDisk.of(plan.prepared, plan.start)
+    options = cli.replace(plan.start, **changes)
+    return trials.FoldsTask("trial 0", 0, "0", options, plan.searches[0].inner, (0,), clips)
 
 
 def test_scores_are_those_of_the_pool_not_means_over_folds(rng):
@@ -37,13 +46,51 @@ def test_scores_are_those_of_the_pool_not_means_over_folds(rng):
     assert found["loss"] == pytest.approx(reference.log_loss(true, probabilities[:24]))
 
 
-def test_every_inner_fold_is_trained_for_as_long_as_its_clips_fill_batches(study, quick):
-    loaded = study()
-    search = loaded.searches[0]
-    found = trials.evaluate(loaded.start, loaded.prepared, search.inner)
+def test_every_inner_fold_is_trained_for_as_long_as_its_clips_fill_batches(plan, quick):
+    task = task_of(plan())
+    found = trials.try_out(task)
     assert set(found) == {"uf1", "uar", "accuracy", "loss", "seconds"}
-    clips = np.mean([len(fold.train) for fold in search.inner])
+    clips = np.mean([len(fold.train) for fold in task.folds])
     assert [one.steps_per_epoch for one in quick] == [round(clips / 4)]
+
+
+def test_clips_are_read_once_in_a_process_and_not_where_they_are_in_memory(plan, quick):
+    loaded = plan()
+    task = task_of(loaded)
+    trials.keep(task.clips, loaded.prepared)
+    assert trials.clips_of(task.clips) is loaded.prepared
+    other = task_of(plan(prepared="elsewhere"))
+    read = trials.clips_of(other.clips)
+    assert read is not loaded.prepared and list(read.keys) == list(loaded.prepared.keys)
+    assert trials.clips_of(task_of(plan(prepared="elsewhere")).clips) is read
+
+
+@pytest.mark.parametrize(
+    "error, reason",
+    [
+        (FloatingPointError("the loss is no longer a number"), "diverged: the loss is no longer"),
+        (MemoryError(), "out of memory"),
+        (tf.errors.ResourceExhaustedError(None, None, "OOM when allocating"), "out of memory"),
+        (ValueError("width must be a multiple\nof heads"), "ValueError: width must be a multiple"),
+        (KeyError("bug"), "KeyError: 'bug'"),
+    ],
+)
+def test_what_a_trial_runs_into_is_its_result_in_one_line(plan, quick, monkeypatch, error, reason):
+    def fails(*_):
+        raise error
+
+    monkeypatch.setattr(trials, "run_fold", fails)
+    found = trials.try_out(task_of(plan()))
+    assert found.startswith(reason) and "\n" not in found
+
+
+def test_ctrl_c_is_no_failed_trial(plan, quick, monkeypatch):
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trials, "run_fold", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        trials.try_out(task_of(plan()))
 
 
 def resident():
@@ -53,21 +100,18 @@ def resident():
 
 
 @pytest.mark.slow
-def test_a_trial_owes_nothing_to_those_before_it_and_memory_stays(study):
-    loaded = study()
-    inner = loaded.searches[0].inner
-    options = dataclasses.replace(loaded.start, learning_rate=5e-3)
-    wide = dataclasses.replace(options, width=32)
+def test_a_trial_owes_nothing_to_those_before_it_and_memory_stays(plan):
+    loaded = plan()
 
-    def scored(one):
-        found = trials.evaluate(one, loaded.prepared, inner)
+    def scored(**changes):
+        found = trials.try_out(task_of(loaded, learning_rate=5e-3, **changes))
         return {name: value for name, value in found.items() if name != "seconds"}
 
-    first, other = scored(options), scored(wide)
-    assert first != other and scored(options) == first
+    first, other = scored(), scored(hidden_dim=32)
+    assert first != other and scored() == first
     gc.collect()
     before = resident()
     for _ in range(3):
-        scored(wide)
+        scored(hidden_dim=32)
     grown = (resident() - before) / 3
-    assert grown < 45, f"{grown:.0f} MiB a trial, too much for a worker's {LIFETIME}"
+    assert grown < 45, f"{grown:.0f} MiB a trial, too much for a process of {LIFETIME}"

@@ -1,0 +1,229 @@
+"""What the options found are worth: best.json, and the run of `me_keras.loso` at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+
+from me_keras import parallel
+from me_keras.evaluation import results, run
+from me_keras.evaluation.data import ClipsOnDisk
+from me_keras.evaluation.folds import Fold
+from me_keras.options import Options
+from me_keras.tuning import tables, trials
+from me_keras.tuning.options import OBJECTIVES
+from me_keras.tuning.oracles import START
+from me_keras.tuning.plan import space_record
+from pipelines import cli, files
+from pipelines.progress import Progress, say
+from pipelines.schema import OptionError
+
+NOTES = {
+    "development": "tuned on other subjects than those reported; trained on reported subjects only",
+    "nested": "each held-out subject is predicted with options tuned on the others",
+    "all": "tuned on the reported subjects",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Best:
+    """The best trial of a search.
+
+    Attributes:
+        search: `scopes.Search`.
+        trial: as KerasTuner has it.
+        options: what best.json holds: what was found, on which subjects, and whom to report.
+    """
+
+    search: object
+    trial: object
+    options: Options
+
+    @classmethod
+    def of(cls, plan, search, oracle):
+        """The best of a search that has a completed trial."""
+        groups = tuple(fold.group for fold in search.reported)
+        apart = plan.options.search.scope != "all" and set(groups) != set(plan.groups)
+        options = cli.replace(
+            oracle.options(oracle.best()),
+            out=None,
+            tuned_on=search.subjects,
+            subjects=groups if apart else (),
+        )
+        return cls(search, oracle.best(), options)
+
+
+def write_best(plan, best) -> Options:
+    """Writes best.json, which `--config` takes; returns its options.
+
+    In nested scope there is one for each held-out group too, in its search's folder; the one for
+    all is then the best inside its search, tuned on the subjects of every search.
+    """
+    options = best[0].options
+    if plan.options.search.scope == "nested":
+        for one in best:
+            _write_options(plan.folder(one.search) / "best.json", one.options)
+        choose = np.argmax if OBJECTIVES[plan.objective] == "max" else np.argmin
+        top = best[int(choose([one.trial.score for one in best]))]
+        everyone = tuple(sorted({key for one in best for key in one.search.subjects}))
+        options = cli.replace(top.options, tuned_on=everyone, subjects=())
+    _write_options(plan.out / "best.json", options)
+    return options
+
+
+def _write_options(path, options):
+    files.write_whole(path, json.dumps(cli.to_json(options), indent=1) + "\n")
+
+
+def tuning_record(plan, frame, best) -> dict:
+    """What results.json holds under `tuning`."""
+    settings, name = plan.options.search, plan.objective
+    start = frame[frame["start"]].groupby("search")[name].last().dropna()
+    return {
+        "scope": settings.scope,
+        "note": NOTES[settings.scope],
+        "tuner": settings.tuner,
+        "objective": name,
+        "inner_folds": settings.inner_folds,
+        "trials": len(frame),
+        "failed": int((frame["status"] == "failed").sum()),
+        "seconds": float(frame["seconds"].sum()),
+        "space": space_record(plan),
+        "searches": {
+            one.search.name: {
+                "tuned_on": list(one.search.subjects),
+                "reported": [fold.group for fold in one.search.reported],
+                "best_trial": one.trial.trial_id,
+                "best_is_start": bool(one.trial.hyperparameters.values.get(START)),
+                "inner_score": float(one.trial.score),
+                "inner_score_of_start": float(start[one.search.name])
+                if one.search.name in start
+                else None,
+                "options": {p.name: cli.value_of(one.options, p.name) for p in plan.parameters},
+            }
+            for one in best
+        },
+    }
+
+
+def evaluate_best(plan, best, tuning) -> dict:
+    """Evaluates the best options leave-one-out and writes the run's folder, OUT/report.
+
+    Development: the development subjects take no part in it, not even in training. Nested: each
+    held-out subject is trained for and predicted with the options of its own search.
+
+    Returns:
+        dict that results.json holds.
+    """
+    out = plan.out / "report"
+    if plan.options.search.scope == "nested":
+        found = _nested(plan, best, out)
+    else:
+        found = _evaluate(plan, best[0].options, out)
+    found["tuning"] = tuning
+    files.write_whole(out / "results.json", json.dumps(found, indent=1) + "\n")
+    rows = [
+        {"search": name, "trial": one["best_trial"], "inner_score": one["inner_score"]}
+        | {option: tables.plain(value) for option, value in one["options"].items()}
+        for name, one in tuning["searches"].items()
+    ]
+    tables.write_csv(out / "hyperparameters.csv", pd.DataFrame(rows))
+    return found
+
+
+def evaluate_start(plan) -> dict:
+    """Evaluates the options that the search started from on the same folds, in OUT/report-start."""
+    return _evaluate(plan, plan.start, plan.out / "report-start")
+
+
+def _evaluate(plan, options, out):
+    """A run over the reported folds, on their clips alone."""
+    folds = [fold for search in plan.searches for fold in search.reported]
+    options = cli.replace(options, subjects=(), out=str(out))
+    prepared, groups, folds = _restricted(plan, folds)
+    _open(options, prepared, out)
+    seeds = range(options.run.seed, options.run.seed + options.run.num_seeds)
+    records = run.train_folds(options, prepared, folds, seeds, out)
+    table = {**prepared.table, "group": groups}
+    return results.write_results(options, prepared, table, plan.manifest, records, out)
+
+
+def _restricted(plan, folds):
+    """The clips of the folds alone, their groups, and the folds in their rows."""
+    rows = np.unique(np.concatenate([part for f in folds for part in (f.train, f.test)]))
+    place = np.full(len(plan.prepared), -1)
+    place[rows] = np.arange(len(rows))
+    prepared = plan.prepared.select(rows, plan.prepared.labels[rows], plan.prepared.classes)
+    groups = [plan.groups[row] for row in rows]
+    return prepared, groups, [Fold(f.group, place[f.train], place[f.test]) for f in folds]
+
+
+def _open(options, prepared, out):
+    """The run's folder; one that an earlier state of the search left is made anew."""
+    try:
+        results.open_run(options, prepared.digest)
+    except OptionError:
+        if not (out / "config.json").exists():
+            raise
+        say(f"the best options are others than before: {out} is made anew")
+        shutil.rmtree(out)
+        results.open_run(options, prepared.digest)
+
+
+def _nested(plan, best, out):
+    options = cli.replace(plan.start, out=str(out), subjects=())
+    _open(options, plan.prepared, out)
+    seeds = range(options.run.seed, options.run.seed + options.run.num_seeds)
+    records = [[_kept(one, seed, out) for seed in seeds] for one in best]
+    clips = ClipsOnDisk.of(plan.prepared, plan.start)
+    tasks = [
+        trials.FoldsTask(
+            one.search.name,
+            number,
+            one.trial.trial_id,
+            one.options,
+            one.search.reported,
+            (seed,),
+            clips,
+        )
+        for number, one in enumerate(best)
+        for place, seed in enumerate(seeds)
+        if records[number][place] is None
+    ]
+    trials.keep(clips, plan.prepared)
+    trained = parallel.run(trials.train, tasks, plan.options.execution)
+    with Progress(len(tasks), "report", "fold") as progress, contextlib.closing(trained):
+        for task, found in trained:
+            if isinstance(found, parallel.Died):
+                raise ChildProcessError(f"{task}: its process died, at last {found}")
+            (record,) = found
+            record["options"] = cli.to_json(task.options)
+            records[task.search][task.seeds[0] - seeds[0]] = record
+            path = results.fold_path(out, record["seed"], record["group"])
+            files.write_whole(path, json.dumps(record) + "\n")
+            progress.update(1, f"{task}, seed {record['seed']}")
+    table = {**plan.prepared.table, "group": plan.groups}
+    padded = _of_one_length([record for of_group in records for record in of_group])
+    return results.write_results(options, plan.prepared, table, plan.manifest, padded, out)
+
+
+def _kept(one, seed, out):
+    """The record of a held-out group that is on disk, if it was trained with the same options."""
+    record = results.read_fold(results.fold_path(out, seed, one.search.name))
+    same = record is not None and record.get("options") == cli.to_json(one.options)
+    return record if same else None
+
+
+def _of_one_length(records):
+    """The records with histories filled up by NaN: folds of different epochs share a figure."""
+    length = max(len(record["history"]) for record in records)
+    nothing = dict.fromkeys(records[0]["history"][0], float("nan"))
+    return [
+        {**record, "history": record["history"] + [nothing] * (length - len(record["history"]))}
+        for record in records
+    ]
