@@ -164,7 +164,8 @@ def _scan(path):
     capture = cv2.VideoCapture(str(path))
     rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
     turn = containers.read_turn(path, capture.get(cv2.CAP_PROP_ORIENTATION_META))
-    stamps, late = [], 0.0
+    stamps: list[float] = []
+    late = 0.0
     while capture.grab():
         if not stamps:  # where frames are counted by the end's time, those before the start count
             late = capture.get(PTS)
