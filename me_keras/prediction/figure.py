@@ -22,13 +22,21 @@ from pipelines.files import write_whole
 DPI = 150
 WIDTH, SIDE = 10.667, 2.95  # inches, of the figure (1600 px) and of a panel
 LEFT = (0.38, 3.87, 7.36)  # of the three columns
-HEAD, TITLE, GAP, FOOT = 0.78, 0.28, 0.12, 0.2  # above all, above a panel, below it, below all
+HEAD, TITLE, GAP, FOOT = 0.78, 0.28, 0.12, 0.36  # above all, above a panel, below it, below all
 TIMELINE, AXIS = 1.35, 0.38  # height, and room for its labels
 
+# A displacement is made in blocks of 4 px (depth to space), which show as a checkerboard where it
+# is small: it is drawn as the mean over such a block, which leaves nothing of that pattern.
+BLOCK = np.float32([1, 2, 2, 2, 1]) / 8
+LEAST_DIFFERENCE = 0.02  # of attention, that the last colour stands for
 FINEST = 1.0  # px, least displacement that the last colour stands for
 ARROWS = 16  # along each side
 INK, FAINT, RED = "#1b1b1b", "#777777", "#a3271d"
 CLASS_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#6b6b6b")
+EXPLAINED = (
+    "Reconstruction gain: the share of the difference between onset and apex that is motion and "
+    "not noise or light; never near 1 on films of a camera."
+)
 STYLE: typing.Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -78,7 +86,7 @@ def draw(prediction: Prediction):
         _heading(figure, prediction)
         first = HEAD + TITLE
         second = first + SIDE + GAP + TITLE
-        picture = _with_contrast(prediction.picture)
+        picture = _for_the_eye(prediction.picture)
         _grey(axes(LEFT[0], first), picture.onset, "a  onset, aligned")
         _grey(axes(LEFT[1], first), picture.apex, "b  apex, aligned, the head held still")
         _flow(axes(LEFT[2], first), picture)
@@ -119,6 +127,7 @@ def _heading(figure, prediction):
     figure.text(LEFT[0] / WIDTH, 1 - 0.54 / top, "   ·   ".join(facts), size=9, color="#444444")
     if prediction.notes:
         figure.text(LEFT[0] / WIDTH, 1 - 0.72 / top, prediction.notes[-1], size=8.5, color=RED)
+    figure.text(LEFT[0] / WIDTH, 0.12 / top, EXPLAINED, size=8, color=FAINT)
 
 
 def _when(prediction, name):
@@ -141,14 +150,18 @@ def _grey(axes, image, title):
     return _image(axes, image, title, cmap="gray", vmin=0, vmax=1)
 
 
-def _with_contrast(picture):
-    """The picture with both frames brightened alike, for the eye alone."""
+def _for_the_eye(picture):
+    """The picture with both frames brightened alike and the displacement's blocks smoothed."""
+    import cv2
+
     dark, bright = np.percentile([picture.onset, picture.apex], [0.1, 99.9])
 
     def stretch(image):
         return np.clip((image - dark) / max(bright - dark, 0.1), 0, 1)
 
-    return dataclasses.replace(picture, onset=stretch(picture.onset), apex=stretch(picture.apex))
+    smooth = cv2.sepFilter2D(picture.displacement, -1, BLOCK, BLOCK, borderType=cv2.BORDER_REFLECT)
+    frames = {"onset": stretch(picture.onset), "apex": stretch(picture.apex)}
+    return dataclasses.replace(picture, **frames, displacement=smooth)
 
 
 def _flow(axes, picture):
@@ -204,11 +217,17 @@ def _magnitude(axes, picture):
 
 
 def _shades(attention):
-    """A colour for each region and its strength, 1 for twice an equal share: (r, 4) and (r,)."""
+    """A colour for each region by its difference from an equal share: (r, 4); (r,) in [0, 1].
+
+    Red is more, blue less; the last colour stands for the largest difference. The second is bolder
+    the more a region receives, 1 from twice an equal share on.
+    """
     from matplotlib import cm
 
     strength = np.clip(attention * len(attention) / 2, 0, 1)
-    return cm.YlOrRd(0.25 + 0.65 * strength), strength
+    difference = attention - 1 / len(attention)
+    most = max(float(np.abs(difference).max()), LEAST_DIFFERENCE)
+    return cm.coolwarm(0.5 + 0.5 * difference / most), strength
 
 
 def _regions(axes, picture):
@@ -217,7 +236,7 @@ def _regions(axes, picture):
 
     size = len(picture.onset)
     _grey(axes, 0.3 + 0.7 * picture.onset, "e  action-unit regions")
-    _aside(axes, "bolder: more attention")
+    _aside(axes, "bolder, red: more attention")
     shades, strength = _shades(picture.attention)
     for index in np.argsort(picture.attention):  # the most attended is drawn last, on top
         y1, x1, y2, x2 = picture.regions[index] * size - 0.5
@@ -233,7 +252,8 @@ def _attention(axes, picture):
     names = [" ".join(reversed(name.split("_"))) for name in picture.region_names]
     most = max(float(picture.attention.max()), 1e-9)
     _bars(axes, names, picture.attention, _shades(picture.attention)[0], 1.2 * most)
-    axes.set_title("f  attention to each region")
+    axes.axvline(1 / len(names), color=INK, linewidth=0.8, linestyle=":", gid="equal share")
+    axes.set_title("f  attention; dotted: equal share")
 
 
 def _classes(axes, prediction):
