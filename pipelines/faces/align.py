@@ -2,7 +2,7 @@
 
 The transform comes from the landmarks of the onset frame, steadied by those of the next two, and
 serves every frame, since the jitter of detecting each frame anew (about 0.5 px) is as large as a
-micro-expression. What the head moves
+micro-expression. Frames whose face stands on its head or side are turned first. What the head moves
 after the onset is estimated from the pixels (`rigid.py`) and taken out. Both are composed, so that
 each frame is resampled once. All of it is our own choice (E); the paper says nothing of alignment.
 """
@@ -66,12 +66,21 @@ class Aligned:
         landmarks: (478, 2) float32 px of the aligned onset frame.
         matrix: (2, 3) float64, original px of the onset frame -> aligned px, for points (x, y).
         matrices: (t, 2, 3) float64, the same for each frame, the head's motion included.
+        turned: quarter turns to the left that the frames needed for the face to stand upright; 2
+            where it stood on its head.
     """
 
     frames: np.ndarray
     landmarks: np.ndarray
     matrix: np.ndarray
     matrices: np.ndarray
+    turned: int = 0
+
+    @property
+    def note(self) -> str:
+        """What was done to the frames that a user should know; "" if nothing."""
+        posture = "stood on its head" if self.turned == 2 else "lay on its side"
+        return f"the face {posture}: frames turned by {90 * self.turned}°" if self.turned else ""
 
 
 def align_clip(
@@ -98,9 +107,17 @@ def align_clip(
     images = iter(images)
     before = [next(images) for _ in range(onset)]
     first = next(images)
-    after = list(itertools.islice(images, NEAR))
+    known = landmarks is not None
     if landmarks is None:
-        landmarks = _landmarks(first, after if rigid else (), image_size, margin, name)
+        landmarks = face_landmarks.detect_steadily(first, name)
+    turned = face_landmarks.quarter_turns(landmarks)
+    stored = first.shape
+    landmarks = face_landmarks.turn_points(landmarks, turned, stored)
+    images = (_turn(image, turned) for image in images)
+    before, first = [_turn(image, turned) for image in before], _turn(first, turned)
+    after = list(itertools.islice(images, NEAR))
+    if rigid and not known:
+        landmarks = _steadied(landmarks, first, after, image_size, margin)
     matrix = face_matrix(landmarks, image_size, margin)
     size = image_size + 2 * margin
     template = warp(first, matrix, size)
@@ -112,21 +129,34 @@ def align_clip(
             moved = _compose(motion.estimate(warp(image, matrix, size)), matrix)
         aligned.append(template if image is first else warp(image, moved, size))
         matrices.append(moved)
+    from_stored = _turn_matrix(turned, stored)
     return Aligned(
         frames=np.stack(aligned)[..., None],
         landmarks=transform_points(landmarks, matrix).astype(np.float32),
-        matrix=matrix,
-        matrices=np.stack(matrices),
+        matrix=_compose(matrix, from_stored),
+        matrices=np.stack([_compose(moved, from_stored) for moved in matrices]),
+        turned=turned,
     )
 
 
-def _landmarks(first, after, image_size, margin, name):
+def _turn(image, turns):
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def _turn_matrix(turns, shape):
+    """The (2, 3) matrix of `landmarks.turn_points`."""
+    corner, right, below = face_landmarks.turn_points(
+        np.array([[0, 0], [1, 0], [0, 1.0]]), turns, shape
+    )
+    return np.stack([right - corner, below - corner, corner], 1)
+
+
+def _steadied(own, first, after, image_size, margin):
     """Landmarks (478, 2) of the onset frame: the mean of its own and of those of frames after it.
 
     A camera's noise moves the landmarks of one frame by a tenth of a pixel, of each frame in
     another way; what the head has moved meanwhile is taken out first.
     """
-    own = face_landmarks.detect_steadily(first, name)
     matrix, size = face_matrix(own, image_size, margin), image_size + 2 * margin
     motion = rigid_motion.RigidMotion(warp(first, matrix, size), *head_parts(size, image_size))
     found = [own]

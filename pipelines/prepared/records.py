@@ -74,6 +74,7 @@ def frames_record(clip: schema.Clip, options) -> Record:
         peak = None if clip.apex is None else kept.index(clip.apex)
     moved = dataclasses.replace(
         clip,
+        notes=clip.notes + ((aligned.note,) if aligned.note else ()),
         frames=tuple(clip.frames[i] for i in kept),
         numbers=tuple(clip.numbers[i] for i in kept),
         onset=onset,

@@ -198,6 +198,32 @@ def test_a_frame_without_a_face_near_the_onset_is_passed_over(face):
     assert len(beside.frames) == 3
 
 
+@pytest.mark.parametrize(
+    "turns, note",
+    [
+        (1, "the face lay on its side: frames turned by 270°"),
+        (2, "the face stood on its head: frames turned by 180°"),
+        (3, "the face lay on its side: frames turned by 90°"),
+    ],
+)
+def test_frames_stored_in_another_turn_give_the_same_clip(face, turns, note):
+    moved = [np.roll(face, shift, axis=1) for shift in (0, 1, 2)]
+    upright = align.align_clip(moved, onset=1)
+    stored = [np.ascontiguousarray(np.rot90(image, turns)) for image in moved]
+    clip = align.align_clip(iter(stored), onset=1)
+    assert (upright.note, clip.note) == ("", note)
+    difference = np.abs(clip.frames.astype(int) - upright.frames)
+    assert difference.max() <= 4 and difference.mean() < 0.05  # landmarks are rounded
+    np.testing.assert_allclose(clip.landmarks, upright.landmarks, atol=1e-3)
+    # The matrices are for pixels as stored.
+    right_eye = landmarks.turn_points(np.array([[273.0, 221.0]]), turns, face.shape)
+    expected = align.transform_points(np.array([[273.0, 221.0]]), upright.matrix)
+    np.testing.assert_allclose(align.transform_points(right_eye, clip.matrix), expected, atol=1e-3)
+    np.testing.assert_array_equal(clip.matrices[1], clip.matrix)
+    known = align.align_clip(stored, 1, landmarks=landmarks.detect_steadily(stored[1]))
+    assert known.turned == clip.turned == 4 - turns
+
+
 def test_heads_of_rendered_people_are_held_still():
     """A pure similarity between onset and apex leaves less than a tenth of a pixel."""
     config = plan.SynthesisConfig(amplitude_px=0, drift=3)

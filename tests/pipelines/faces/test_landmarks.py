@@ -1,5 +1,7 @@
 """Faces: found as they are, near the border, small, and not where there is none."""
 
+from concurrent import futures
+
 import cartoon
 import cv2
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from pipelines import schema
 from pipelines.faces import landmarks
+from pipelines.synthetic import clip, plan
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +67,7 @@ def test_no_face_names_the_file():
 
 
 def test_nothing_is_printed(face, capfd):
-    landmarks._face_mesh.cache_clear()
+    landmarks.face_mesh.cache_clear()
     landmarks.detect(face)
     assert capfd.readouterr() == ("", "")
 
@@ -94,3 +97,42 @@ def test_another_look_finds_the_same_face_and_nothing_where_there_is_none(face):
         assert np.abs(look - found).mean() < 1.5  # px, at 94 px between the eyes
     np.testing.assert_allclose(np.mean(looks, axis=0), found, atol=0.5)
     assert landmarks.look_again(np.full_like(face, 128), found) == []
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_face_on_its_head_or_side_is_found_where_it_is(face, turns):
+    expected = landmarks.turn_points(landmarks.detect_steadily(face), turns, face.shape)
+    stored = np.ascontiguousarray(np.rot90(face, turns))
+    np.testing.assert_allclose(landmarks.detect_steadily(stored), expected, atol=0.01)
+    assert landmarks.quarter_turns(expected) == 4 - turns
+    assert landmarks.quarter_turns(landmarks.detect_all(stored)[0]) == 4 - turns
+    # Tight around the face, where it is found less surely.
+    tight = np.ascontiguousarray(np.rot90(face[100:400, 200:440], turns))
+    assert landmarks.quarter_turns(landmarks.detect(tight)) == 4 - turns
+
+
+def test_rendered_people_on_their_head_are_never_taken_for_upright():
+    options = plan.SynthesisConfig(seed=5, frame_size=(320, 240))
+    for subject in range(1, 9):
+        image = next(clip.render(plan.draw_spec(options, subject, 0, "surprise"), [0]))
+        upright = landmarks.detect_steadily(image)
+        assert landmarks.quarter_turns(upright) == 0
+        found = landmarks.detect_steadily(np.ascontiguousarray(image[::-1, ::-1]))
+        assert np.abs(landmarks.turn_points(found, 2, image.shape) - upright).max() < 0.5
+
+
+def test_points_turn_as_images_do(face):
+    marked = np.zeros((4, 7), int)
+    marked[1, 5] = 1
+    for turns in range(-2, 6):
+        (x, y), *_ = landmarks.turn_points(np.array([[5, 1]]), turns, marked.shape)
+        assert np.rot90(marked, turns)[y, x] == 1
+
+
+def test_threads_take_turns(face):
+    """Four threads at once once ended the process."""
+    expected = landmarks.detect_steadily(face)
+    with futures.ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(landmarks.detect_steadily, [face] * 16))
+    for points in found:
+        np.testing.assert_array_equal(points, expected)
