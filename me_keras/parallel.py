@@ -132,7 +132,7 @@ def _set_up_child(count, places):
         tf.config.experimental.set_memory_growth(gpu, True)
 
 
-_held_places = []  # a lock is let go when nobody holds its object any more
+_held_places: list = []  # a lock is let go when nobody holds its object any more
 
 
 def take_place(folder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections.abc
 import contextlib
-import itertools
 import logging
 import os
 import re
@@ -14,6 +13,7 @@ import time
 from pipelines.parallel import WAIT, Died, cores
 from pipelines.schema import DataError
 
+_END = object()
 OBJECT_STORE = 100 * 2**20  # bytes of a Ray node started here; results are small
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -54,14 +54,16 @@ def run(function, tasks, execution, retries):
             num_gpus=execution.gpus_per_fold,
             max_retries=retries,
         )(_call)
-        shared, rest, pending = ray.put(function), iter(tasks), {}
+        shared, rest = ray.put(function), iter(tasks)
+        pending: dict = {}  # what Ray calls a task -> the task
         # A list goes to Ray whole: a cluster that grows on demand has to see the demand.
         room = len(tasks) if isinstance(tasks, collections.abc.Sized) else _room(ray, execution)
         while True:
-            for task in itertools.islice(rest, room - len(pending)):
-                if task is WAIT:
+            while len(pending) < room and (task := next(rest, _END)) is not _END:
+                if task is not WAIT:
+                    pending[remote.remote(shared, task)] = task
+                elif pending:
                     break
-                pending[remote.remote(shared, task)] = task
             if not pending:
                 return
             (done,), _ = ray.wait(list(pending), num_returns=1)

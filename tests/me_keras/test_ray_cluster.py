@@ -116,12 +116,14 @@ def test_from_an_iterable_no_more_tasks_are_taken_than_fit(head):
 
     def hand_out():
         for task in fold_workers.tasks(5):
+            yield parallel.WAIT
             out.append(task)
             yield task
 
     for _ in ray_cluster.run(fold_workers.record, hand_out(), options(ray_address=head), 0):
         assert len(out) <= 2
         out.pop(0)
+    assert not out
 
 
 @pytest.mark.slow
