@@ -46,7 +46,8 @@ class Pair:
         apex: index of the apex among the frames that were given; the onset is 0.
         motion: (S, S, c) float32 motion map; None for a model that is given frames.
         displacement: (S, S, 2) float32 px, by optical flow, where there is a motion map.
-        notes: what makes the pair doubtful, a line each.
+        doubtful: whether the apex's face was not brought to the onset's place.
+        notes: what a user should know of it, a line each.
     """
 
     frames: np.ndarray
@@ -54,6 +55,7 @@ class Pair:
     apex: int
     motion: np.ndarray | None = None
     displacement: np.ndarray | None = None
+    doubtful: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -92,14 +94,17 @@ def align_pair(
     peak, found, notes = _apex(images, aligned, regions, spot, name)
     moved = align.transform_points(found, aligned.matrices[peak]) - aligned.landmarks
     away = np.linalg.norm(moved[list(align.STABLE)], axis=-1).mean()
-    if away > MISPLACED * size:
+    notes += [aligned.note] if aligned.note else []
+    doubtful = away > MISPLACED * size
+    if doubtful:
         notes.append(
             f"the apex's face lies {away:.1f} px from the onset's after alignment: another person, "
             "or a head that moved too far; do not trust the displacement"
         )
     frames = aligned.frames[..., 0]
     motion, displacement = _motion(frames[: peak + 1], alignment.motion)
-    return Pair(frames[[0, peak]], regions, peak, motion, displacement, tuple(notes))
+    pair = frames[[0, peak]]
+    return Pair(pair, regions, peak, motion, displacement, bool(doubtful), tuple(notes))
 
 
 def _apex(images, aligned, regions, spot, name):

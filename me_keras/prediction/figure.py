@@ -236,7 +236,7 @@ def _regions(axes, picture):
 
     size = len(picture.onset)
     _grey(axes, 0.3 + 0.7 * picture.onset, "e  action-unit regions")
-    _aside(axes, "bolder, red: more attention")
+    _aside(axes, "red: more attention")
     shades, strength = _shades(picture.attention)
     for index in np.argsort(picture.attention):  # the most attended is drawn last, on top
         y1, x1, y2, x2 = picture.regions[index] * size - 0.5

@@ -181,6 +181,7 @@ def _ask(model, batch):
             explained=float(outputs["motion_explained"][i]),
             mean_displacement=float(outputs["displacement_mean_px"][i]),
             max_displacement=float(outputs["displacement_max_px"][i]),
+            doubtful=pair.doubtful,
             notes=pair.notes,
         )
         note = result.motion_note(window)

@@ -31,7 +31,8 @@ class Window:
             motion and not noise, over the image and over the smoothed face.
         mean_displacement, max_displacement: over the face, px of the aligned face.
         problem: why there is no answer; "" where there is one.
-        notes: what makes the answer doubtful, a line each.
+        doubtful: whether the apex's face was not brought to the onset's place.
+        notes: what a user should know of the answer, a line each.
     """
 
     first: int
@@ -46,6 +47,7 @@ class Window:
     mean_displacement: float = math.nan
     max_displacement: float = math.nan
     problem: str = ""
+    doubtful: bool = False
     notes: tuple[str, ...] = ()
 
     @property
@@ -61,7 +63,7 @@ class Window:
     @property
     def motion(self) -> tuple[bool, float]:
         """Whether it is beyond doubt, and its mean motion as far as it is explained, px."""
-        return not self.notes, self.mean_displacement * max(self.explained, 0.0)
+        return self.moved and not self.doubtful, self.mean_displacement * max(self.explained, 0.0)
 
     def to_json(self) -> dict:
         """The window as JSON can hold it."""
@@ -129,7 +131,7 @@ def find_events(windows: typing.Sequence[Window]) -> tuple[Event, ...]:
     """The events along a recording: runs of overlapping windows that moved beyond doubt."""
     runs: list[list[int]] = []
     for index, window in enumerate(windows):
-        if window.moved and not window.notes:
+        if window.moved and not window.doubtful:
             if not runs or windows[runs[-1][-1]].last < window.first:
                 runs.append([])
             runs[-1].append(index)

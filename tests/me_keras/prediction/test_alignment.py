@@ -113,7 +113,16 @@ def test_a_face_elsewhere_is_doubted(frames):
     """The apex frame of a head that moved by half a face: alignment cannot follow."""
     moved = np.roll(frames[5], 60, axis=1)
     pair = alignment.align_pair([frames[0], moved], SMALL)
-    assert "do not trust the displacement" in pair.notes[0]
+    assert pair.doubtful and "do not trust the displacement" in pair.notes[0]
+
+
+@pytest.mark.parametrize("turns, note", [(1, "lay on its side"), (2, "stood on its head")])
+def test_a_turned_face_is_turned_back_and_said(frames, turns, note):
+    upright = alignment.align_pair(frames[:6], SMALL, spot=False)
+    turned = [np.ascontiguousarray(np.rot90(frame, turns)) for frame in frames[:6]]
+    pair = alignment.align_pair(turned, SMALL, spot=False)
+    assert len(pair.notes) == 1 and note in pair.notes[0] and not pair.doubtful
+    assert np.abs(pair.frames.astype(float) - upright.frames).mean() < 6
 
 
 @pytest.mark.parametrize("motion", ["farneback", "dis", "tvl1", "difference", "dynamic_image"])

@@ -159,8 +159,9 @@ def test_which_window_is_shown():
 
     def shown(*windows):
         best = predictors._Best()
-        for name, first, motion, *notes in windows:
-            facts = {"explained": 1.0, "mean_displacement": motion, "notes": tuple(notes)}
+        for name, first, motion, *doubtful in windows:
+            facts = {"explained": 1.0, "mean_displacement": motion, "max_displacement": motion}
+            facts["doubtful"] = bool(doubtful)
             best.add(result.Window(first, first + 9, first, None, None, (), **facts), name)
         return best.picture
 

@@ -100,10 +100,10 @@ def test_overlapping_windows_that_moved_are_one_event():
 
 def test_what_is_doubtful_still_or_unanswered_is_no_event():
     windows = along((0, 50, 1.0, False), (25, 75, 1.0, True))
-    doubtful = dataclasses.replace(windows[1], notes=("a head that moved too far",))
+    doubtful = dataclasses.replace(windows[1], doubtful=True, notes=("a head that moved too far",))
     nothing = result.Window(0, 9, 0, None, None, CLASSES, problem="no face")
     assert result.find_events([windows[0], doubtful, nothing]) == ()
-    unknown = dataclasses.replace(windows[1], seconds=None)
+    unknown = dataclasses.replace(windows[1], seconds=None, notes=("turned by 180°",))
     assert result.find_events([unknown])[0].seconds is None
 
 
