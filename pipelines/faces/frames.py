@@ -10,9 +10,17 @@ import typing
 
 import numpy as np
 
-from pipelines import schema
+from pipelines import schema, silence
 
 SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+MAX_PIXELS = 100_000_000  # of one image
+OTHER_FORMATS = {
+    b"GIF8": "GIF",
+    b"ftypheic": "HEIC",
+    b"ftypmif1": "HEIF",
+    b"ftypavif": "AVIF",
+    b"%PDF": "PDF",
+}
 
 
 def frame_number(name) -> int | None:
@@ -21,36 +29,98 @@ def frame_number(name) -> int | None:
     return int(digits[-1]) if digits else None
 
 
-def list_frames(folder) -> tuple[tuple[str, ...], tuple[int, ...]]:
+def list_frames(folder, notes: list | None = None) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """The images of a folder and their numbers, in order of number (img46 before img100).
 
-    Files that are not images, hidden files and images without a number are left out.
-    Raises DataError if two images spell the same number.
+    The number is the last integer of a name. Where it repeats or falls while an earlier one rises,
+    as in the names of a clock (11-26-57-998, 11-26-58-31), all integers that differ count. Files
+    that are not images, hidden files, images without a number, and a browser's second copies
+    ("img46 (1).jpg" beside "img46.jpg") are left out.
+
+    Args:
+        notes: receives a line on what was left out that looks like a frame.
+    Raises:
+        DataError: two images spell the same number, or the order is ambiguous.
     """
-    found: dict[int, str] = {}
     with os.scandir(folder) as entries:
-        for entry in entries:
-            number = frame_number(entry.name)
-            if not entry.name.lower().endswith(SUFFIXES) or entry.name.startswith("."):
-                continue
-            if number is None or not entry.is_file():
-                continue
-            if number in found:
-                first = os.path.basename(found[number])
-                raise schema.DataError(
-                    f"{folder}: two files for frame {number} ({first}, {entry.name}): keep one"
-                )
-            found[number] = entry.path
+        names = sorted(
+            entry.name
+            for entry in entries
+            if entry.name.lower().endswith(SUFFIXES)
+            and not entry.name.startswith(".")
+            and frame_number(entry.name) is not None
+            and entry.is_file()
+        )
+    there = set(names)
+    copies = [name for name in names if _original(name) in there]
+    if copies and notes is not None:
+        notes.append(f"{len(copies)} second copies of images left out, such as {copies[0]}")
+    fields = {n: _integers(n) for n in names if _original(n) not in there}
+    found: dict[int, str] = {}
+    for name, number in zip(fields, _numbers(folder, fields)):
+        if number in found:
+            both = f"{found[number]}, {name}"
+            raise schema.DataError(f"{folder}: two files for frame {number} ({both}): keep one")
+        found[number] = name
     numbers = tuple(sorted(found))
-    return tuple(found[number] for number in numbers), numbers
+    return tuple(os.path.join(folder, found[number]) for number in numbers), numbers
+
+
+def _integers(name):
+    return tuple(map(int, re.findall(r"\d+", pathlib.PurePath(name).stem)))
+
+
+def _original(name):
+    """The name that a browser's second copy was made from; "" if it does not look like one."""
+    match = re.fullmatch(r"(.*\d) ?\(\d+\)(\.\w+)", name)
+    return match[1] + match[2] if match else ""
+
+
+def _numbers(folder, fields):
+    """The number of each image, from the integers in its name."""
+    orphans = [name for name in fields if _original(name)]
+    if orphans and len(orphans) < len(fields):
+        raise schema.DataError(f"{folder}: {orphans[0]} looks like a copy of a frame: rename it")
+    last = [numbers[-1] for numbers in fields.values()]
+    if len({len(numbers) for numbers in fields.values()}) != 1:
+        return last
+    columns = [column for column in zip(*fields.values()) if len(set(column)) > 1]
+    if len(columns) < 2:
+        return columns[0] if columns else last
+    rows = sorted(zip(*columns))
+    if all(a[-1] < b[-1] for a, b in zip(rows, rows[1:])):
+        return last
+    if len(set(rows)) < len(rows):
+        return last  # the caller says which two are one frame
+    if not _is_clock(rows):
+        first, second = list(fields)[:2]
+        raise schema.DataError(
+            f"{folder}: the order of its images is ambiguous, as several numbers of their names "
+            f"differ ({first}, {second}): keep one clip, or rename them by frame number"
+        )
+    widths = [len(str(max(column))) for column in columns]
+    return [int("".join(str(v).zfill(w) for v, w in zip(row, widths))) for row in zip(*columns)]
+
+
+def _is_clock(rows):
+    """Whether the last of some numbers runs to the end of a second and begins anew, in order."""
+    steps = [b[-1] - a[-1] for a, b in zip(rows, rows[1:])]
+    rising = sorted(step for step in steps if step > 0)
+    if not rising:
+        return False
+    usual = rising[len(rising) // 2]
+    unit = next((u for u in (1000, 10_000, 1_000_000) if rows and max(r[-1] for r in rows) < u), 0)
+    return all(0 < step + (unit if step <= 0 else 0) <= 4 * usual for step in steps)
 
 
 def read_frame(path) -> np.ndarray:
     """Reads one image: (h, w, 3) uint8 RGB.
 
-    Raises DataError, naming the file, if it is missing, empty, not an image, or cut short. OpenCV
-    fills the missing part of a cut JPEG or PNG with grey or black and says nothing, so the end
-    of the file is looked at first.
+    It is turned as its EXIF orientation says, all eight ways: OpenCV sees to that.
+
+    Raises DataError, naming the file, if it is missing, empty, not an image of a known format, too
+    large, or cut short. OpenCV fills the missing part of a cut JPEG or PNG with grey or black and
+    says nothing, so the end of the file is looked at first.
     """
     import cv2
 
@@ -60,10 +130,18 @@ def read_frame(path) -> np.ndarray:
         raise schema.DataError(f"{path}: cannot be read ({error.strerror})") from error
     if not data:
         raise schema.DataError(f"{path}: the file is empty; copy it again")
+    if other := next((name for mark, name in OTHER_FORMATS.items() if mark in data[:16]), None):
+        known = ", ".join(suffix[1:].upper() for suffix in SUFFIXES[:3])
+        raise schema.DataError(f"{path}: {other} is not a supported format: save it as {known}")
+    width, height = _stated_size(data)
+    if width * height > MAX_PIXELS:
+        most = f"at most {MAX_PIXELS // 10**6} million pixels are read"
+        raise schema.DataError(f"{path}: the image is too large ({width}x{height}): {most}")
     if _is_cut_short(data):
         raise schema.DataError(f"{path}: the image is cut short; copy it again")
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        with silence.without_stderr():  # libpng's own words
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:  # a header that asks for more pixels than OpenCV takes
         image = None
     if image is None:
@@ -93,6 +171,23 @@ def to_grey(image: np.ndarray) -> np.ndarray:
     import cv2
 
     return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+
+
+def _stated_size(data: bytes) -> tuple[int, int]:
+    """Width and height by the header of a PNG, BMP or JPEG; 0, 0 where it does not say."""
+    if data.startswith(b"\x89PNG") and len(data) >= 24:
+        return struct.unpack(">II", data[16:24])
+    if data.startswith(b"BM") and len(data) >= 26:
+        width, height = struct.unpack("<ii", data[18:26])
+        return abs(width), abs(height)
+    place = 2 if data.startswith(b"\xff\xd8") else len(data)
+    while place + 9 <= len(data) and data[place] == 0xFF:
+        kind, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4], "big")
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # start of frame
+            height, width = struct.unpack(">HH", data[place + 5 : place + 9])
+            return width, height
+        place += 2 + length
+    return 0, 0
 
 
 def _is_cut_short(data: bytes) -> bool:

@@ -8,8 +8,11 @@ raw float32 of shape (h, w, 3), channels u, v, strain. `arrays.py` reads them.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import hashlib
+import os
 import pathlib
 import typing
 
@@ -148,26 +151,31 @@ def _example(record: Record) -> bytes:
 
 
 class Writer:
-    """Writes records to shards as they come; never holds more than one of them."""
+    """Writes records to shards as they come; never holds more than one of them.
+
+    Raises OSError, with the name of the shard, where the disk is full or fails.
+    """
 
     def __init__(self, folder: pathlib.Path):
         self.folder = folder
         self.entries: list[dict] = []
         self._digest = hashlib.sha256()
         self._shard: typing.Any = None
+        self._name = ""
 
     def write(self, record: Record) -> None:
         import tensorflow as tf
 
         index, first = divmod(len(self.entries), CLIPS_PER_SHARD)
-        name = f"shard-{index:05d}.tfrecord"
         if first == 0:
             self.close()
-            self._shard = tf.io.TFRecordWriter(str(self.folder / name))
+            self._name = f"shard-{index:05d}.tfrecord"
+            self._shard = tf.io.TFRecordWriter(str(self.folder / self._name))
         data = _example(record)
         self._digest.update(data)
-        self._shard.write(data)
-        self.entries.append({**record.entry, "shard": name})
+        with self._failing_as_files_do():
+            self._shard.write(data)
+        self.entries.append({**record.entry, "shard": self._name})
 
     @property
     def digest(self) -> str:
@@ -175,6 +183,19 @@ class Writer:
         return self._digest.hexdigest()
 
     def close(self) -> None:
-        if self._shard is not None:
-            self._shard.close()
-            self._shard = None
+        shard, self._shard = self._shard, None
+        if shard is not None:
+            with self._failing_as_files_do():
+                shard.close()
+
+    @contextlib.contextmanager
+    def _failing_as_files_do(self):
+        import tensorflow as tf
+
+        try:
+            yield
+        except tf.errors.OpError as error:
+            full = isinstance(error, tf.errors.ResourceExhaustedError)
+            number = errno.ENOSPC if full else errno.EIO
+            path = str(self.folder.parent / self._name)  # the folder is gone when this is read
+            raise OSError(number, os.strerror(number), path) from error

@@ -49,6 +49,50 @@ def test_list_frames_names_two_files_of_one_number(tmp_path):
         frames.list_frames(tmp_path)
 
 
+def listed(folder, *names, notes=None):
+    for name in names:
+        (folder / name).write_bytes(b"x")
+    paths, numbers = frames.list_frames(folder, notes)
+    assert list(numbers) == sorted(set(numbers)) and len(numbers) == len(paths)
+    return [path.rpartition("/")[2] for path in paths], numbers
+
+
+def test_names_of_a_clock_are_ordered_by_all_their_numbers(tmp_path):
+    names = [f"RGB-11-{m}-{s}-{ms}.jpg" for m, s, ms in [(26, 57, 1765), (26, 57, 5098)]]
+    names += ["RGB-11-26-57-8431.jpg", "RGB-11-26-58-1764.jpg", "RGB-11-26-58-5097.jpg"]
+    names += ["RGB-11-26-58-8430.jpg", "RGB-11-27-0-1763.jpg"]
+    names[-1] = "RGB-11-26-59-1763.jpg"
+    assert listed(tmp_path, *names[::-1])[0] == names
+
+
+def test_the_number_that_differs_counts_wherever_it_stands(tmp_path):
+    assert listed(tmp_path, "f2_cam1.png", "f10_cam1.png") == (
+        ["f2_cam1.png", "f10_cam1.png"],
+        (2, 10),
+    )
+
+
+def test_second_copies_of_a_browser_are_left_out_with_a_note(tmp_path):
+    notes = []
+    names = ["image092031.bmp", "image092032.bmp"]
+    assert listed(tmp_path, *names, "image092032 (1).bmp", notes=notes)[0] == names
+    assert notes == ["1 second copies of images left out, such as image092032 (1).bmp"]
+    (tmp_path / "image092032.bmp").unlink()  # now it may be the frame, or not
+    with pytest.raises(schema.DataError, match="image092032 .1..bmp looks like a copy of a frame"):
+        frames.list_frames(tmp_path)
+
+
+def test_numbers_in_brackets_alone_are_frame_numbers(tmp_path):
+    names = ["clip1 (1).jpg", "clip1 (2).jpg", "clip1 (10).jpg"]
+    assert listed(tmp_path, *names) == (names, (1, 2, 10))
+
+
+def test_frames_of_several_clips_are_ambiguous(tmp_path):
+    names = [f"s01_ne_{clip:02d}_{frame:03d}.jpg" for clip in (1, 2) for frame in (1, 2, 3)]
+    with pytest.raises(schema.DataError, match="order of its images is ambiguous.*keep one clip"):
+        listed(tmp_path, *names)
+
+
 @pytest.mark.parametrize("suffix", ["bmp", "png", "tiff"])
 def test_read_frame_is_rgb(tmp_path, image, suffix):
     path = tmp_path / f"1.{suffix}"
@@ -93,19 +137,68 @@ def test_read_frame_names_what_is_no_image(tmp_path):
         frames.read_frame(path)
 
 
-def test_read_frame_refuses_more_pixels_than_can_be_read(tmp_path):
-    """A PNG of a few bytes whose header asks for 30 GB."""
-
+def png(width, height, data):
     def chunk(kind, data):
         check = struct.pack(">I", zlib.crc32(kind + data))
         return struct.pack(">I", len(data)) + kind + data + check
 
-    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 99)), (b"IEND", b""))
-    path = tmp_path / "huge.png"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in chunks))
-    with pytest.raises(schema.DataError, match="huge.png: not a readable image"):
-        frames.read_frame(path)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in chunks)
+
+
+def resized_jpeg(image, width, height):
+    data = cv2.imencode(".jpg", image)[1].tobytes()
+    place = data.index(b"\xff\xc0") + 5
+    return data[:place] + struct.pack(">HH", height, width) + data[place + 4 :]
+
+
+def test_an_image_that_is_too_large_is_named_as_such(tmp_path, image):
+    path = tmp_path / "huge"
+    bitmap = bytearray(cv2.imencode(".bmp", image)[1].tobytes())
+    bitmap[18:26] = struct.pack("<ii", 20_000, -20_000)
+    for data in (
+        png(20_000, 20_000, zlib.compress(b"\0" * 99)),
+        resized_jpeg(image, 20_000, 20_000),
+        bytes(bitmap),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(schema.DataError, match="huge: the image is too large .20000x20000.:"):
+            frames.read_frame(path)
+
+
+@pytest.mark.parametrize(
+    "data, name",
+    [(b"GIF89a....", "GIF"), (b"\0\0\0\x18ftypheic", "HEIC"), (b"\0\0\0\x18ftypavif", "AVIF")],
+)
+def test_a_format_that_is_not_supported_is_named(tmp_path, data, name):
+    (tmp_path / "a.jpg").write_bytes(data + b"\0" * 99)
+    with pytest.raises(schema.DataError, match=f"a.jpg: {name} is not a supported format: save"):
+        frames.read_frame(tmp_path / "a.jpg")
+
+
+def test_a_broken_png_is_one_line_of_ours(tmp_path, capfd):
+    (tmp_path / "a.png").write_bytes(png(64, 64, zlib.compress(b"\0" * 99)[:-4] + b"wrong"))
+    with pytest.raises(schema.DataError, match="a.png: not a readable image; copy it again"):
+        frames.read_frame(tmp_path / "a.png")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tiff"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_honoured(tmp_path, image, suffix, orientation):
+    import PIL.Image
+    import PIL.ImageOps
+
+    path = tmp_path / f"a.{suffix}"
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    how = {"tiffinfo": {0x0112: orientation}} if suffix == "tiff" else {"exif": exif}
+    PIL.Image.fromarray(image).save(path, **how)
+    with PIL.Image.open(path) as opened:
+        expected = np.asarray(PIL.ImageOps.exif_transpose(opened).convert("RGB")).astype(int)
+    read = frames.read_frame(path)
+    assert read.shape == expected.shape and np.abs(read - expected).mean() < 3
 
 
 def test_iterate_frames_refuses_a_change_of_size(tmp_path, image):

@@ -1,11 +1,13 @@
 """Which frames are kept, and what a record holds."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines import schema
+from pipelines import exits, schema
 from pipelines.prepared import records
 
 
@@ -90,3 +92,16 @@ def test_the_writer_shards_digests_and_repeats_itself(tmp_path):
     assert values == {"onset": 0, "apex": 1, "offset": 2, "num_frames": 3}
     np.testing.assert_allclose(feature["regions"].float_list.value, features["regions"])
     assert tf.train.Example.FromString(second).features.feature["apex"].int64_list.value[0] == -1
+
+
+def test_a_full_disk_is_an_error_of_files(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    (tmp_path / "shard-00000.tfrecord").symlink_to("/dev/full")
+    writer = records.Writer(tmp_path)
+    entry = records._record(clip(3, apex=1), {}).entry
+    with pytest.raises(OSError, match="No space left on device") as error:
+        writer.write(records.Record(entry, {"frames": bytes(2**22)}))
+        writer.close()
+    code, line = exits.explain(error.value)
+    assert code == 1 and "shard-00000.tfrecord: the disk is full" in line
