@@ -94,18 +94,23 @@ def rendered_pair(size):
     from benchmarks.displacement import unseen_pairs
 
     onset, apex, _ = unseen_pairs(1)
-    area = {"interpolation": cv2.INTER_AREA}
-    return tuple(cv2.resize(frame[0], (size, size), **area) for frame in (onset, apex))
+    shape = (size, size)
+    return tuple(
+        cv2.resize(frame[0], shape, interpolation=cv2.INTER_AREA) for frame in (onset, apex)
+    )
 
 
 def flows():
     """Name -> function of two (h, w) uint8 images."""
     import cv2
+    import numpy as np
 
     from benchmarks.displacement import classical_flows
 
     default = cv2.optflow.DualTVL1OpticalFlow.create()
-    return classical_flows() | {"TV-L1, OpenCV's defaults": lambda a, b: default.calc(a, b, None)}
+    return classical_flows() | {
+        "TV-L1, OpenCV's defaults": lambda a, b: default.calc(a, b, np.empty(0))
+    }
 
 
 main = functools.partial(report.command, measure, InferenceOptions, __spec__.name, __doc__)

@@ -163,7 +163,7 @@ def request(options, signatures):
         coded = [[cv2.imencode(".png", image)[1].tobytes() for image in part] for part in pairs]
         return {"onset_bytes": coded[0], "apex_bytes": coded[1]}
     if options.signature == "serving_default":
-        pairs = pairs.astype(np.float32) / 255
+        return {"onset": pairs[0] / np.float32(255), "apex": pairs[1] / np.float32(255)}
     return {"onset": pairs[0], "apex": pairs[1]}
 
 
@@ -214,6 +214,7 @@ def server(base, log):
     too_late = threading.Timer(START_SECONDS, process.kill)
     too_late.start()
     try:
+        assert process.stdout
         lines = [process.stdout.readline().split() for _ in range(3)]
         if not all(lines):
             last = pathlib.Path(log).read_text().strip().splitlines()[-1:] or ["no message"]

@@ -69,13 +69,14 @@ def opencv(image, displacement):
 
     height, width = image.shape[1:3]
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    border = {"borderMode": cv2.BORDER_REPLICATE}
 
     def forward():
         warped = np.empty_like(image)
         for source, field, target in zip(image, displacement, warped):
             x, y = columns + field[..., 0], rows + field[..., 1]
-            target[..., 0] = cv2.remap(source, x, y, cv2.INTER_LINEAR, **border)
+            target[..., 0] = cv2.remap(
+                source, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
         return warped
 
     return forward

@@ -68,20 +68,25 @@ class Trainer:
         distribution.check_batch(self.strategy, options.data.batch_size)
         self._shape = (image_size, num_classes, motion_channels)
         self._initial = {}
-        precision = distribution.resolve_precision(options.training.mixed_precision)
+        training = options.training
+        precision = distribution.resolve_precision(training.mixed_precision)
         with self.strategy.scope():
             with distribution.precision(precision):
-                self.model = self._build()
+                self.model = self._build(training.jit)
             self.generator = None if motion_channels else self.model.displacement_model()
             self._compile()
-        # What is predicted and saved is what a float32 model answers.
-        self._exact = self.model if precision == "off" else self._build()
+        # What is predicted is what a float32 model answers.
+        self._exact = self.model if precision == "off" else self._build_exact(training.jit)
 
-    def _build(self):
+    def _build_exact(self, compiled):
+        with distribution.precision("off"):
+            return self._build(compiled)
+
+    def _build(self, compiled):
         model, training = MODELS[self.options.model.name], self.options.training
         image_size, num_classes, motion_channels = self._shape
         chosen = {name: getattr(self.options.model, name) for name in model.options}
-        chosen |= {"compiled": training.jit, "detach_motion": training.dgm != "joint"}
+        chosen |= {"compiled": compiled, "detach_motion": training.dgm != "joint"}
         known = inspect.signature(model.builder).parameters
         chosen = {name: value for name, value in chosen.items() if name in known}
         return model.builder(image_size, num_classes, motion_channels, **chosen)
@@ -119,7 +124,7 @@ class Trainer:
         """Puts weights and dropout streams to the start of `seed`."""
         if seed not in self._initial:
             keras.utils.set_random_seed(seed)
-            self._initial = {seed: self._build().get_weights()}
+            self._initial = {seed: self._build_exact(compiled=False).get_weights()}
         self.model.set_weights(self._initial[seed])
 
     def warm_up(self, pairs, callbacks=()):
@@ -181,7 +186,8 @@ class Trainer:
             `error` and `error_unwarped` `(n,)`: mean absolute brightness difference of the
             onset to the warped apex and to the apex as it is, in [0, 1].
         """
-        self._update_exact()
+        if self._exact is not self.model:
+            self._exact.set_weights(self.model.get_weights())
         parts = []
         for inputs, place in dataset:
             values = {name: value.numpy() for name, value in self._predict_step(inputs).items()}
@@ -190,17 +196,10 @@ class Trainer:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def save(self, path):
-        """Saves the model that predicts, in float32, as a `.keras` file."""
-        self._update_exact()
-        model = self._exact
-        if model is self.model:  # without the optimizer, which is three times as large
-            model = self._build()
-            model.set_weights(self.model.get_weights())
+        """Saves the model that predicts as a `.keras` file: in float32, not made for XLA."""
+        model = self._build_exact(compiled=False)
+        model.set_weights(self.model.get_weights())
         model.save(path)
-
-    def _update_exact(self):
-        if self._exact is not self.model:
-            self._exact.set_weights(self.model.get_weights())
 
     @tf.function
     def _predict_step(self, inputs):

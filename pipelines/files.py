@@ -55,8 +55,9 @@ def whole_file(path, place=os.replace) -> typing.Iterator[typing.IO[bytes]]:
     path, partial = pathlib.Path(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        name = {"prefix": f".{path.name}.", "suffix": ".partial"}
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False, **name) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".partial", delete=False
+        ) as file:
             partial = pathlib.Path(file.name)
             yield file
             file.flush()

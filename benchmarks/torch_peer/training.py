@@ -36,7 +36,8 @@ class Training:
         self.self_supervision = SelfSupervision(size, options.edge)
         self._loss = torch.compile(self.loss, dynamic=False) if compiled else self.loss
         self.parameters = list(model.parameters())
-        kernels, others = [], []  # only kernels decay: no biases, norms and positions
+        kernels: list = []
+        others: list = []  # only kernels decay: no biases, norms and positions
         for name, parameter in model.named_parameters():
             decays = name.endswith("weight") and parameter.ndim > 1
             (kernels if decays else others).append(parameter)

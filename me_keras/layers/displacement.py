@@ -64,7 +64,7 @@ class DisplacementGenerator(keras.layers.Layer):
         onset, apex = (tf.cast(frame, tf.float32) for frame in inputs)
         pair = tf.concat([onset, apex], axis=0)  # (2 b, h, w, 1)
         means = tf.split(local_normalize(half_size(pair)), 2)  # (b, h/2, w/2, 1) each
-        first, left = lucas_kanade(*means, self.iterations)
+        first, left = lucas_kanade(means[0], means[1], self.iterations)
         first *= 2.0  # pixels of full resolution
         x = tf.cast(_evidence(onset, apex, first, left), self.compute_dtype)  # (b, h/4, w/4, 44)
         skips = []

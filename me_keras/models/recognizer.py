@@ -6,6 +6,7 @@ layers, losses and metrics of the package, so a saved model loads by itself.
 """
 
 import types
+import typing
 
 import keras
 import numpy as np
@@ -24,7 +25,7 @@ class _SelfSupervised(keras.Model):
     It has no `__init__` of its own: Keras revives only such a subclass of a functional model.
     """
 
-    _settings = None  # what `compile` was called with
+    _settings: typing.Any = None  # what `compile` was called with
 
     def _compile(self, optimizer, settings, metrics, **kwargs):
         super().compile(optimizer=FlatAdamW() if optimizer is None else optimizer, **kwargs)
@@ -198,7 +199,7 @@ class Recognizer(_SelfSupervised):
 
     def __call__(self, inputs, *args, **kwargs):
         if isinstance(inputs, dict) and "regions" in self.input and "regions" not in inputs:
-            boxes = np.float32(AVERAGE_REGIONS)[None]  # (1, 9, 4)
+            boxes = np.array([AVERAGE_REGIONS], np.float32)  # (1, 9, 4)
             batch = tf.shape(next(iter(inputs.values())))[0]
             inputs = {**inputs, "regions": tf.tile(boxes, (batch, 1, 1))}
         return super().__call__(inputs, *args, **kwargs)

@@ -27,7 +27,7 @@ TIMELINE, AXIS = 1.35, 0.38  # height, and room for its labels
 
 # A displacement is made in blocks of 4 px (depth to space), which show as a checkerboard where it
 # is small: it is drawn as the mean over such a block, which leaves nothing of that pattern.
-BLOCK = np.float32([1, 2, 2, 2, 1]) / 8
+BLOCK = np.array([1, 2, 2, 2, 1], np.float32) / 8
 LEAST_DIFFERENCE = 0.02  # of attention, that the last colour stands for
 FINEST = 1.0  # px, least displacement that the last colour stands for
 ARROWS = 16  # along each side

@@ -93,7 +93,7 @@ class GrpcClient(Client):
         raise self._unreachable(reason, self._proxy_remark())
 
     def _proxy_remark(self):
-        if on_this_machine(self.host) or urllib.request.proxy_bypass_environment(self.host):
+        if on_this_machine(self.host) or urllib.request.proxy_bypass(self.host):
             return ""
         variable = next((name for name in PROXIES if os.environ.get(name)), None)
         remark = f"; gRPC goes through the proxy of {variable}: no_proxy={self.host} avoids it"

@@ -16,7 +16,7 @@ import numpy as np
 from me_keras.serving.errors import invalid
 
 MAX_RANK = 8  # nesting beyond any tensor of a model here
-_ALLOWED = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}}
+_ALLOWED: dict[str, set[type]] = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}}
 
 
 def parse_object(body: bytes) -> dict:

@@ -50,12 +50,12 @@ class Models:
 
     def start(self) -> None:
         """Loads the versions to serve; raises DataError where the newest is not to be had."""
-        newest = versions.newest_version(self.base).name
-        if not (newest.isascii() and newest.isdigit()):
+        newest = versions.newest_version(self.base)
+        if not (newest.name.isascii() and newest.name.isdigit()):
             raise DataError(f"{newest}: a version's folder must be named by a number: rename it")
+        if not self._take(int(newest.name), newest):
+            raise DataError(self._status[int(newest.name)].status.error_message)
         self.poll()
-        if int(newest) not in self._loaded:
-            raise DataError(self._status[int(newest)].status.error_message)
 
     def find(self, spec) -> tuple[int, Any]:
         """The number that a `ModelSpec` means, and the model, which lives while it is held.
@@ -99,13 +99,15 @@ class Models:
     def poll(self) -> None:
         """Looks once for versions that came or went: loads those, then lets these go."""
         folders = self._folders()
-        wanted = {*sorted(folders)[-KEPT:], *(n for n in self.labels.values() if n in folders)}
-        for number in sorted(wanted - set(self._loaded), reverse=True):
-            self._take(number, folders[number])
-        gone = set(self._loaded) - wanted
-        if len(gone) < len(self._loaded):  # else nothing is there for now: what is loaded goes on
+        kept: list[int] = []
+        for number in sorted(folders, reverse=True):
+            if len(kept) < KEPT or number in self.labels.values():
+                if number in self._loaded or self._take(number, folders[number]):
+                    kept.append(number)
+        gone = set(self._loaded) - set(kept)
+        if kept:  # else nothing is there for now: what is loaded goes on
             self._unloaded.update(self._loaded[number] for number in gone)
-            self._loaded = {n: model for n, model in self._loaded.items() if n in wanted}
+            self._loaded = {number: self._loaded[number] for number in kept}
             for number in gone:
                 self._report(number, "END")
         if self._unloaded:  # a SavedModel's functions and variables refer to each other
@@ -124,9 +126,10 @@ class Models:
         return {number: self.base / str(number) for number in versions.numbers(self.base)}
 
     def _take(self, number, folder):
+        """Loads a version; False if it cannot be, or could not with the files it has."""
         files = _fingerprint(folder)
         if self._refused.get(number) == files:
-            return
+            return False
         start = time.perf_counter()
         self._report(number, "LOADING")
         try:
@@ -136,10 +139,11 @@ class Models:
             self._report(number, "END", error)
             others = ", ".join(map(str, sorted(self._loaded))) or "none"
             say(f"version {number} cannot be served (loaded: {others}): {error.message}")
-            return
+            return False
         self._loaded = {**self._loaded, number: model}
         self._report(number, "AVAILABLE")
         say(f"version {number} of {self.name} loaded ({time.perf_counter() - start:.1f} s)")
+        return True
 
     def _report(self, number, state, error=None):
         status = ModelVersionStatus(version=number, state=state)

@@ -151,7 +151,7 @@ class _Retry(urllib3.Retry):
         following.until = self.until
         late = time.monotonic() + following.get_backoff_time() >= self.until
         if late or _is_late(error):
-            raise MaxRetryError(kwargs.get("_pool"), url, error)
+            raise MaxRetryError(kwargs["_pool"], url or "", error)
         return following
 
 

@@ -113,7 +113,7 @@ def _check_port(host, port, flag):
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        reason = error.strerror or error
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error
         raise OptionError(
             f"{host}:{port} cannot be listened on ({reason}): choose another {flag}"
         ) from None

@@ -170,7 +170,7 @@ def _make(options, start, parameters, first):
 def _start_first(kind, first):
     """The kind of oracle, with `first` as the values of its first trial."""
 
-    class StartFirst(kind):
+    class StartFirst(kind):  # type: ignore[valid-type, misc]
         def populate_space(self, trial_id):
             if not self.trials:
                 return {"status": RUNNING, "values": dict(first)}

@@ -72,8 +72,8 @@ def make_plan(options: SearchOptions) -> Plan:
     prepared = data.with_motion(prepared, start)
     columns = prepared.labels, prepared.subject_keys, prepared.datasets
     searches = scopes.plan(options, *columns, folds)
-    out = options.run.out or f"tuning/{options.dataset}-{settings.scope}-{settings.tuner}"
-    out = pathlib.Path(out)
+    folder = f"tuning/{options.dataset}-{settings.scope}-{settings.tuner}"
+    out = pathlib.Path(options.run.out or folder)
     return Plan(options, start, prepared, manifest, groups, parameters, searches, out)
 
 

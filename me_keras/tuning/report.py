@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import shutil
+import typing
 
 import numpy as np
 import pandas as pd
 
 from me_keras import parallel
-from me_keras.evaluation import results, run
+from me_keras.evaluation import KEPT, results, run
 from me_keras.evaluation.data import ClipsOnDisk
 from me_keras.evaluation.folds import Fold
 from me_keras.options import Options
@@ -19,6 +19,7 @@ from me_keras.tuning import tables, trials
 from me_keras.tuning.options import OBJECTIVES
 from me_keras.tuning.oracles import START
 from me_keras.tuning.plan import space_record
+from me_keras.tuning.scopes import Search
 from pipelines import cli, files
 from pipelines.progress import Progress, say
 from pipelines.schema import OptionError
@@ -30,32 +31,24 @@ NOTES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Best:
-    """The best trial of a search.
+class Best(typing.NamedTuple):
+    """The best trial of a search, and its options with whom they were tuned on and may report."""
 
-    Attributes:
-        search: `scopes.Search`.
-        trial: as KerasTuner has it.
-        options: what best.json holds: what was found, on which subjects, and whom to report.
-    """
-
-    search: object
-    trial: object
+    search: Search
+    trial: typing.Any
     options: Options
 
-    @classmethod
-    def of(cls, plan, search, oracle):
-        """The best of a search that has a completed trial."""
-        groups = tuple(fold.group for fold in search.reported)
+
+def find_best(plan, oracles) -> list[Best]:
+    """The `Best` of each search, all of which have a completed trial."""
+    found = []
+    for search in plan.searches:
+        oracle, groups = oracles[search.name], tuple(fold.group for fold in search.reported)
         apart = plan.options.search.scope != "all" and set(groups) != set(plan.groups)
-        options = cli.replace(
-            oracle.options(oracle.best()),
-            out=None,
-            tuned_on=search.subjects,
-            subjects=groups if apart else (),
-        )
-        return cls(search, oracle.best(), options)
+        stamp = {"tuned_on": search.subjects, "subjects": groups if apart else (), "out": None}
+        trial = oracle.best()
+        found.append(Best(search, trial, cli.replace(oracle.options(trial), **stamp)))
+    return found
 
 
 def write_best(plan, best) -> Options:
@@ -68,8 +61,8 @@ def write_best(plan, best) -> Options:
     if plan.options.search.scope == "nested":
         for one in best:
             _write_options(plan.folder(one.search) / "best.json", one.options)
-        choose = np.argmax if OBJECTIVES[plan.objective] == "max" else np.argmin
-        top = best[int(choose([one.trial.score for one in best]))]
+        choose = max if OBJECTIVES[plan.objective] == "max" else min
+        top = choose(best, key=lambda one: one.trial.score)
         everyone = tuple(sorted({key for one in best for key in one.search.subjects}))
         options = cli.replace(top.options, tuned_on=everyone, subjects=())
     _write_options(plan.out / "best.json", options)
@@ -83,7 +76,19 @@ def _write_options(path, options):
 def tuning_record(plan, frame, best) -> dict:
     """What results.json holds under `tuning`."""
     settings, name = plan.options.search, plan.objective
-    start = frame[frame["start"]].groupby("search")[name].last().dropna()
+    start = frame[frame["start"]].set_index("search")[name].dropna()
+    searches = {
+        one.search.name: {
+            "tuned_on": list(one.search.subjects),
+            "reported": [fold.group for fold in one.search.reported],
+            "best_trial": one.trial.trial_id,
+            "best_is_start": START in one.trial.hyperparameters.values,
+            "inner_score": float(one.trial.score),
+            "inner_score_of_start": start.get(one.search.name),
+            "options": {p.name: cli.value_of(one.options, p.name) for p in plan.parameters},
+        }
+        for one in best
+    }
     return {
         "scope": settings.scope,
         "note": NOTES[settings.scope],
@@ -94,20 +99,7 @@ def tuning_record(plan, frame, best) -> dict:
         "failed": int((frame["status"] == "failed").sum()),
         "seconds": float(frame["seconds"].sum()),
         "space": space_record(plan),
-        "searches": {
-            one.search.name: {
-                "tuned_on": list(one.search.subjects),
-                "reported": [fold.group for fold in one.search.reported],
-                "best_trial": one.trial.trial_id,
-                "best_is_start": bool(one.trial.hyperparameters.values.get(START)),
-                "inner_score": float(one.trial.score),
-                "inner_score_of_start": float(start[one.search.name])
-                if one.search.name in start
-                else None,
-                "options": {p.name: cli.value_of(one.options, p.name) for p in plan.parameters},
-            }
-            for one in best
-        },
+        "searches": searches,
     }
 
 
@@ -122,7 +114,7 @@ def evaluate_best(plan, best, tuning) -> dict:
     """
     out = plan.out / "report"
     if plan.options.search.scope == "nested":
-        found = _nested(plan, best, out)
+        found = _evaluate_nested(plan, best, out)
     else:
         found = _evaluate(plan, best[0].options, out)
     found["tuning"] = tuning
@@ -147,10 +139,13 @@ def _evaluate(plan, options, out):
     options = cli.replace(options, subjects=(), out=str(out))
     prepared, groups, folds = _restricted(plan, folds)
     _open(options, prepared, out)
-    seeds = range(options.run.seed, options.run.seed + options.run.num_seeds)
-    records = run.train_folds(options, prepared, folds, seeds, out)
+    records = run.train_folds(options, prepared, folds, _seeds(options), out)
     table = {**prepared.table, "group": groups}
     return results.write_results(options, prepared, table, plan.manifest, records, out)
+
+
+def _seeds(options):
+    return range(options.run.seed, options.run.seed + options.run.num_seeds)
 
 
 def _restricted(plan, folds):
@@ -175,48 +170,35 @@ def _open(options, prepared, out):
         results.open_run(options, prepared.digest)
 
 
-def _nested(plan, best, out):
+def _evaluate_nested(plan, best, out):
     options = cli.replace(plan.start, out=str(out), subjects=())
     _open(options, plan.prepared, out)
-    seeds = range(options.run.seed, options.run.seed + options.run.num_seeds)
-    records = [[_kept(one, seed, out) for seed in seeds] for one in best]
     clips = ClipsOnDisk.of(plan.prepared, plan.start)
-    tasks = [
-        trials.FoldsTask(
-            one.search.name,
-            number,
-            one.trial.trial_id,
-            one.options,
-            one.search.reported,
-            (seed,),
-            clips,
-        )
-        for number, one in enumerate(best)
-        for place, seed in enumerate(seeds)
-        if records[number][place] is None
-    ]
     trials.keep(clips, plan.prepared)
+    records, tasks = {}, []
+    for one in best:
+        for seed in _seeds(options):
+            name = one.search.name
+            record = results.read_fold(results.fold_path(out, seed, name))
+            if record and record.get("options") == cli.to_json(one.options):
+                records[name, seed] = record
+            else:
+                trial = name, one.trial.trial_id
+                tasks.append(
+                    trials.FoldsTask(*trial, one.options, one.search.reported, seed, clips)
+                )
     trained = parallel.run(trials.train, tasks, plan.options.execution)
     with Progress(len(tasks), "report", "fold") as progress, contextlib.closing(trained):
         for task, found in trained:
             if isinstance(found, parallel.Died):
-                raise ChildProcessError(f"{task}: its process died, at last {found}")
-            (record,) = found
-            record["options"] = cli.to_json(task.options)
-            records[task.search][task.seeds[0] - seeds[0]] = record
-            path = results.fold_path(out, record["seed"], record["group"])
-            files.write_whole(path, json.dumps(record) + "\n")
-            progress.update(1, f"{task}, seed {record['seed']}")
+                raise ChildProcessError(f"{task}: its process died, at last {found}; {KEPT}")
+            record = {**found[0], "options": cli.to_json(task.options)}
+            results.keep(record, out)
+            records[task.search, task.seed] = record
+            progress.update(1, f"{task.search}, seed {task.seed}")
+    ordered = _of_one_length([records[key] for key in sorted(records)])
     table = {**plan.prepared.table, "group": plan.groups}
-    padded = _of_one_length([record for of_group in records for record in of_group])
-    return results.write_results(options, plan.prepared, table, plan.manifest, padded, out)
-
-
-def _kept(one, seed, out):
-    """The record of a held-out group that is on disk, if it was trained with the same options."""
-    record = results.read_fold(results.fold_path(out, seed, one.search.name))
-    same = record is not None and record.get("options") == cli.to_json(one.options)
-    return record if same else None
+    return results.write_results(options, plan.prepared, table, plan.manifest, ordered, out)
 
 
 def _of_one_length(records):

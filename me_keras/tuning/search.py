@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 
-from me_keras.options import Options
 from me_keras.tuning.options import SearchOptions
 from pipelines import files
 from pipelines.progress import Progress, say
@@ -21,67 +20,59 @@ def search(options: SearchOptions) -> dict:
     The folder holds best.json (options for `--config`), trials.csv, tuning.json, three figures,
     TensorBoard's HParams, and in report/ the run that evaluates the best options.
 
-    Args:
-        options: `SearchOptions`.
     Returns:
-        dict: `out`, the folder; `best`, the options found, an `Options`; `trials`, a list of dicts,
-        the rows of trials.csv; `tuning`, what tuning.json holds; `report`, what its results.json
-        holds, None without `report`; `report_start`, likewise for the options started from.
+        dict: `out`, the folder; `best`, the `Options` found; `trials`, a list of dicts, the rows of
+        trials.csv; `tuning`, what tuning.json holds; `report`, what its results.json holds, or None
+        if none is asked for; `report_start`, likewise for the options that the search started from.
     Raises:
         DataError: data or subjects cannot be used, or a file of the folder is damaged. OptionError:
             the options cannot be used, or the folder holds another search. FloatingPointError: too
             many trials failed. OSError: the disk is full, or a process died in the report.
     """
     from me_keras import parallel
-    from me_keras.tuning import report, tables
+    from me_keras.tuning import tables
     from me_keras.tuning.oracles import Oracle
     from me_keras.tuning.plan import claim, make_plan
 
-    _refuse_several_machines()
+    given = sorted(name for name in os.environ if name.startswith("KERASTUNER_"))
+    if given:
+        raise OptionError(
+            f"{', '.join(given)}: unset; a search runs on several machines with --executor ray"
+        )
     parallel.set_up(options.execution)
     plan = make_plan(options)
     claim(plan)
-    for line in _introduction(plan):
-        say(line)
-    oracles = [
-        Oracle(options, plan.start, plan.parameters, plan.folder(one) / "trials.json")
+    _introduce(plan)
+    oracles = {
+        one.name: Oracle(options, plan.start, plan.parameters, plan.folder(one) / "trials.json")
         for one in plan.searches
-    ]
+    }
     try:
         _run_trials(plan, oracles)
     finally:
         frame = tables.trial_table(plan, oracles)
         if len(frame):
             tables.write_csv(plan.out / "trials.csv", frame)
-    _check_trials(plan, oracles)
-    best = [report.Best.of(plan, one, oracle) for one, oracle in zip(plan.searches, oracles)]
-    return _report(plan, frame, best)
+    _check(oracles)
+    return _report(plan, oracles, frame)
 
 
-def _refuse_several_machines():
-    given = sorted(name for name in os.environ if name.startswith("KERASTUNER_"))
-    if given:
-        raise OptionError(
-            f"{given[0]} is set: a search runs on several machines with --executor ray; unset "
-            f"{', '.join(given)}"
-        )
-
-
-def _introduction(plan) -> list[str]:
-    """What is about to be searched."""
+def _introduce(plan):
     settings, first = plan.options.search, plan.searches[0]
-    counts = {
-        "development": f"{len(first.subjects)} subjects set apart for the search, the other "
-        f"{len(first.reported)} are reported, trained on each other only: "
-        f"{', '.join(first.subjects)}",
-        "nested": f"{len(plan.searches)} searches, one for each held-out group among the others",
-        "all": f"all {len(first.subjects)} subjects, which are also reported: results are stamped",
-    }
-    return [
-        f"scope {settings.scope}: {counts[settings.scope]}",
+    say(
+        {
+            "development": f"{len(first.subjects)} subjects set apart for the search, the other "
+            f"{len(first.reported)} are reported, trained on each other only: "
+            f"{', '.join(first.subjects)}",
+            "nested": f"{len(plan.searches)} searches, one for each held-out group on the others",
+            "all": f"one search on all {len(first.subjects)} subjects, which are also reported: "
+            "results are stamped",
+        }[settings.scope]
+    )
+    say(
         f"{settings.tuner}, up to {settings.max_trials} trials a search, {settings.inner_folds} "
-        f"inner folds, {len(plan.parameters)} options: {' '.join(p.name for p in plan.parameters)}",
-    ]
+        f"inner folds, {len(plan.parameters)} options: {' '.join(p.name for p in plan.parameters)}"
+    )
 
 
 def _run_trials(plan, oracles):
@@ -90,47 +81,48 @@ def _run_trials(plan, oracles):
     from me_keras.evaluation.data import ClipsOnDisk
     from me_keras.tuning import tables, trials
 
-    execution, settings = plan.options.execution, plan.options.search
+    execution = plan.options.execution
     clips = ClipsOnDisk.of(plan.prepared, plan.start)
     trials.keep(clips, plan.prepared)
-    total, done = settings.max_trials * len(oracles), sum(oracle.ended for oracle in oracles)
+    total = plan.options.search.max_trials * len(oracles)
+    done = sum(oracle.ended for oracle in oracles.values())
     many = total - done > LIFETIME
     if many and execution.in_this_process:
         os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # two processes on a GPU
+    before = None
     with Progress(total, "search", "trial", done) as progress:
-        while True:
-            tasks = _tasks(oracles, plan.searches, clips, LIFETIME * execution.jobs)
-            results = parallel.run(trials.try_out, tasks, execution, own_process=many)
+        while done != before:
             before = done
-            with contextlib.closing(results):
-                for task, result in results:
-                    oracle, one = oracles[task.search], plan.searches[task.search]
+            tasks = _tasks(plan, oracles, clips, LIFETIME * execution.jobs)
+            ended = parallel.run(trials.try_out, tasks, execution, own_process=many)
+            with contextlib.closing(ended):
+                for task, result in ended:
                     if isinstance(result, parallel.Died):
                         result = f"its process died: {result}"
+                    oracle = oracles[task.search]
                     trial = oracle.end_trial(task.trial_id, result)
                     done += 1
                     progress.update()
-                    say(tables.line(plan, oracle, tables.trial_row(plan, one, oracle, trial)))
-            if done == before:
-                return
+                    row = tables.trial_row(plan, task.search, oracle, trial)
+                    say(tables.trial_line(plan, oracle, row))
 
 
-def _tasks(oracles, searches, clips, most):
-    """Yields trials as processes ask for them: at most so many, then others take over."""
+def _tasks(plan, oracles, clips, most):
+    """Yields trials as processes ask for them: at most so many, then fresh processes take over."""
     from me_keras.tuning.trials import FoldsTask
     from pipelines.parallel import WAIT
 
     while most:
         waits = False
-        for number, (oracle, one) in enumerate(zip(oracles, searches)):
-            trial = oracle.next_trial()
-            waits = waits or trial is WAIT
-            if trial is not None and trial is not WAIT:
+        for one in plan.searches:
+            trial = oracles[one.name].next_trial()
+            if trial is WAIT:
+                waits = True
+            elif trial is not None:
+                options = oracles[one.name].options(trial)
+                task = one.name, trial.trial_id, options, one.inner, options.run.seed, clips
+                yield FoldsTask(*task)
                 most -= 1
-                options = oracle.options(trial)
-                where = f"{one.name} " if len(searches) > 1 else ""
-                name, seeds = f"{where}trial {trial.trial_id}", (options.run.seed,)
-                yield FoldsTask(name, number, trial.trial_id, options, one.inner, seeds, clips)
                 break
         else:
             if not waits:
@@ -138,37 +130,38 @@ def _tasks(oracles, searches, clips, most):
             yield WAIT
 
 
-def _check_trials(plan, oracles):
-    for one, oracle in zip(plan.searches, oracles):
+def _check(oracles):
+    for name, oracle in oracles.items():
         failures = oracle.failures()
         if failures:
             raise FloatingPointError(
-                f"{one.name}: the last {len(failures)} trials failed, the last one with: "
+                f"{name}: the last {len(failures)} trials failed, the last one with: "
                 f"{failures[-1].message}: narrow the space with --only or --space FILE in another "
                 "--out, or raise --max-failures and give the same command again"
             )
-    if not all(oracle.best() for oracle in oracles):
+    if not all(oracle.best() for oracle in oracles.values()):
         raise FloatingPointError("no trial was completed: see trials.csv for the reasons")
 
 
-def _report(plan, frame, best):
+def _report(plan, oracles, frame):
     """Writes everything that the search found; evaluates it unless told not to."""
     from me_keras.tuning import figures, report, tables
 
+    settings = plan.options.search
     tables.write_hparams(plan, frame)
     figures.draw(plan, frame)
+    best = report.find_best(plan, oracles)
     tuning = report.tuning_record(plan, frame, best)
     files.write_whole(plan.out / "tuning.json", json.dumps(tuning, indent=1) + "\n")
-    found: Options = report.write_best(plan, best)
+    found = report.write_best(plan, best)
     say(f"best options in {plan.out / 'best.json'}")
-    settings = plan.options.search
+    evaluated = report.evaluate_best(plan, best, tuning) if settings.report else None
+    start = report.evaluate_start(plan) if settings.report and settings.report_start else None
     return {
         "out": str(plan.out),
         "best": found,
         "trials": frame.to_dict("records"),
         "tuning": tuning,
-        "report": report.evaluate_best(plan, best, tuning) if settings.report else None,
-        "report_start": report.evaluate_start(plan)
-        if settings.report and settings.report_start
-        else None,
+        "report": evaluated,
+        "report_start": start,
     }

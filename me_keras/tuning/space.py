@@ -190,7 +190,7 @@ def options_of(values: dict, start: Options) -> Options:
 
     Numbers are rounded to 6 digits, as trials.csv and best.json show them.
     """
-    found = {}
+    found: dict = {}
     for name, value in values.items():
         if name not in DECLARED:
             continue

@@ -15,12 +15,12 @@ SCORES = (*OBJECTIVES, "seconds")
 SHOWN = 10  # best trials in the terminal's table
 
 
-def trial_row(plan, search, oracle, trial) -> dict:
+def trial_row(plan, search_name, oracle, trial) -> dict:
     """One trial as a flat record: scores NaN where it was not completed."""
     options, done = oracle.options(trial), trial.status == COMPLETED
     scores = {n: trial.metrics.get_last_value(n) if done else np.nan for n in SCORES}
     return {
-        "search": search.name,
+        "search": search_name,
         "trial": trial.trial_id,
         "status": trial.status.lower(),
         "start": bool(trial.hyperparameters.values.get(START)),
@@ -33,11 +33,12 @@ def trial_row(plan, search, oracle, trial) -> dict:
 
 def trial_table(plan, oracles) -> pd.DataFrame:
     """All trials, in the order of the searches and, inside, in that in which they ended."""
-    return pd.DataFrame(
-        trial_row(plan, search, oracle, trial)
-        for search, oracle in zip(plan.searches, oracles)
+    rows = [
+        trial_row(plan, name, oracle, trial)
+        for name, oracle in oracles.items()
         for trial in oracle.trials
-    )
+    ]
+    return pd.DataFrame(rows)
 
 
 def completed(frame) -> pd.DataFrame:
@@ -81,7 +82,7 @@ def short(value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(plain(value)).replace(" ", "-")
 
 
-def line(plan, oracle, row) -> str:
+def trial_line(plan, oracle, row) -> str:
     """The line on a trial that ended."""
     where = f"{row['search']} " if len(plan.searches) > 1 else ""
     most = plan.options.search.max_trials

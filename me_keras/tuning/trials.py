@@ -15,25 +15,23 @@ from me_keras.options import Options
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FoldsTask:
-    """Folds to be trained with one set of options.
+    """Folds to be trained with the options of a trial.
 
     Attributes:
-        name: in messages: "trial 3".
-        search: which search it belongs to, counted from 0.
-        trial_id: of the trial.
-        clips: `ClipsOnDisk`, what the rows of the folds mean. No other row is read.
+        search: name of the trial's search.
+        trial_id: its number there.
+        clips: what the rows of the folds mean. No other row is read.
     """
 
-    name: str
-    search: int
+    search: str
     trial_id: str
     options: Options
     folds: tuple[Fold, ...]
-    seeds: tuple[int, ...]
+    seed: int
     clips: ClipsOnDisk
 
     def __str__(self):
-        return self.name
+        return f"{self.search}, trial {self.trial_id}"
 
 
 def try_out(task: FoldsTask):
@@ -55,7 +53,7 @@ def try_out(task: FoldsTask):
 
 
 def train(task: FoldsTask, steps_per_epoch=None) -> list[dict]:
-    """The records of the folds of a task, for each of its seeds.
+    """The records of the folds of a task.
 
     Args:
         steps_per_epoch: by default, as many as all clips fill batches.
@@ -69,9 +67,7 @@ def train(task: FoldsTask, steps_per_epoch=None) -> list[dict]:
     trainer = make_trainer(task.options, prepared, steps_per_epoch)
     datasets = Datasets(prepared, task.options.data)
     try:
-        return [
-            run_fold(trainer, fold, seed, datasets) for fold in task.folds for seed in task.seeds
-        ]
+        return [run_fold(trainer, fold, task.seed, datasets) for fold in task.folds]
     finally:
         del trainer
         _forget()

@@ -1,8 +1,9 @@
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from me_keras.optimizer import FlatAdamW
+from me_keras.optimizer import FlatAdamW, WarmupCosine
 
 
 def variables(rng):
@@ -13,58 +14,69 @@ def variables(rng):
     ]
 
 
-def decays(variable):
-    return "kernel" in variable.name
-
-
 def test_equals_keras_adamw_variable_by_variable(rng):
     ours = variables(rng)
     theirs = [tf.Variable(v, name=v.name.split(":")[0]) for v in ours]
-    flat = FlatAdamW(ours, 0.01, 0.1, decays)
+    flat = FlatAdamW(0.01, 0.1, average=0.0)
     reference = keras.optimizers.AdamW(0.01, weight_decay=0.1, global_clipnorm=1.0)
     reference.exclude_from_weight_decay(var_names=["bias"])
-    reference.build(theirs)
     for _ in range(5):
         gradients = [tf.constant(rng.normal(size=v.shape), tf.float32) for v in ours]
-        by_variable = {v.ref(): g for v, g in zip(ours, gradients)}
-        flat.apply([by_variable[v.ref()] for v in flat.variables])
-        flat.publish()
+        flat.apply_gradients(list(zip(gradients, ours)))
         reference.apply_gradients(zip(gradients, theirs))
+    flat.finalize_variable_values(ours)
     for a, b in zip(ours, theirs):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-def test_reset_starts_from_the_present_values(rng):
-    ours = variables(rng)
-    flat = FlatAdamW(ours, 0.1, 0.0, decays, average=0.9)
-    start = [v.numpy() for v in ours]
-    gradients = [tf.ones_like(v) for v in flat.variables]
-
-    def two_steps():
-        flat.reset()
-        for _ in range(2):
-            flat.apply(gradients)
-            flat.publish()
-        return [v.numpy() for v in ours]
-
-    first = two_steps()
-    for variable, value in zip(ours, start):
-        variable.assign(value)
-    for a, b in zip(first, two_steps()):
-        np.testing.assert_array_equal(a, b)
+def test_a_variable_without_a_gradient_only_decays(rng):
+    kernel, bias, other = variables(rng)
+    before = [v.numpy() for v in (kernel, bias, other)]
+    flat = FlatAdamW(0.1, weight_decay=0.5, average=0.0)
+    flat.build([kernel, bias, other])
+    flat.apply_gradients([(tf.ones_like(other), other)])
+    np.testing.assert_allclose(kernel, before[0] * (1 - 0.1 * 0.5), rtol=1e-5)
+    np.testing.assert_array_equal(bias, before[1])
+    assert np.abs(other - before[2] * (1 - 0.1 * 0.5)).max() > 0.05
 
 
-def test_average_by_hand(rng):
-    weight = tf.Variable([0.0])
-    flat = FlatAdamW([weight], 1.0, 0.0, lambda v: True, average=0.99)
-    flat.reset()
-    seen, average = [], 0.0
+def test_values_set_in_between_are_kept(rng):
+    weight = tf.Variable([5.0], name="bias")
+    flat = FlatAdamW(1.0, average=0.0)
+    flat.apply_gradients([(tf.constant([1.0]), weight)])
+    weight.assign([100.0])
+    flat.apply_gradients([(tf.constant([1.0]), weight)])
+    np.testing.assert_allclose(weight, [99.0], rtol=1e-3)
+
+
+def test_average_by_hand():
+    weight = tf.Variable([0.5], name="bias")
+    flat = FlatAdamW(1.0, average=0.99, global_clipnorm=None)
+    seen, average = [], 0.5
     for step in range(1, 6):
-        flat.apply([tf.constant([-1.0])])
-        flat.publish()
+        flat.apply_gradients([(tf.constant([-1.0]), weight)])
         seen.append(float(weight[0]))
         keep = min(0.99, step / (step + 10))
         average = keep * average + (1 - keep) * seen[-1]
-    np.testing.assert_allclose(seen, [1, 2, 3, 4, 5], rtol=1e-3)  # Adam's constant steps
-    flat.publish_average()
+    np.testing.assert_allclose(seen, [1.5, 2.5, 3.5, 4.5, 5.5], rtol=1e-3)  # Adam's constant steps
+    flat.finalize_variable_values([weight])
     np.testing.assert_allclose(weight, [average], rtol=1e-5)
+
+
+def test_it_goes_into_compile_and_comes_back_from_its_configuration(rng):
+    model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="zeros")])
+    model.compile(FlatAdamW(WarmupCosine(0.1, 60), average=0.9), "mse")
+    x = rng.normal(size=(64, 3)).astype(np.float32)
+    model.fit(x, x @ np.float32([[1], [2], [3]]), epochs=30, verbose=0)
+    np.testing.assert_allclose(model.get_weights()[0][:, 0], [1, 2, 3], atol=0.3)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(model.optimizer))
+    assert isinstance(again, FlatAdamW) and again.get_config() == model.optimizer.get_config()
+
+
+def test_schedule_rises_then_falls_to_zero():
+    schedule = WarmupCosine(1e-3, 200)
+    values = np.array([float(schedule(step)) for step in range(201)])
+    assert values.argmax() in range(5, 15) and values.max() <= 1e-3
+    assert np.all(np.diff(values[15:]) < 0) and values[-1] < 1e-9
+    assert values[0] == pytest.approx(1e-3 * 0.05, rel=1e-3)
+    assert WarmupCosine(**schedule.get_config()).steps == 200

@@ -1,31 +1,45 @@
 import json
-import re
 
 import pytest
 
 from me_keras.models import MODELS
-from me_keras.options import NOT_OPTIONS, RENAMED, Options, parse_shard, resolve
+from me_keras.options import (
+    NOT_OPTIONS,
+    RENAMED,
+    ExecutionOptions,
+    Options,
+    parse_shard,
+    resolve,
+)
 from pipelines import cli
 from pipelines.schema import OptionError
 
 
 def parse(*argv):
-    options, _ = cli.parse(Options, list(argv), "loso", "text", "", RENAMED, NOT_OPTIONS)
-    return options
+    return cli.parse(Options, list(argv), "loso", "text", "", RENAMED, NOT_OPTIONS)[0]
 
 
 def test_defaults_flags_and_file(tmp_path):
     assert parse() == Options()
     path = tmp_path / "c.json"
-    path.write_text(json.dumps({"epochs": 7, "filters": [8, 12], "model": {"face_fusion": False}}))
+    path.write_text(json.dumps({"training": {"epochs": 7}, "model": {"filters": [8, 12]}}))
     options = parse("--config", str(path), "--epochs", "9", "--subjects", "s01", "s02")
     assert (options.training.epochs, options.model.filters) == (9, (8, 12))
-    assert options.run.subjects == ("s01", "s02") and not options.model.face_fusion
+    assert options.run.subjects == ("s01", "s02") and options.dataset == "synthetic"
+
+
+def test_a_flat_file_of_an_older_version_reads(tmp_path):
+    path = tmp_path / "config.json"
+    old = {"width": 16, "heads": 2, "depth": 3, "model": "ststnet", "face_fusion": False}
+    path.write_text(json.dumps({**old, "worker_timeout": 300.0, "steps_per_execution": 0}))
+    model = parse("--config", str(path)).model
+    assert (model.hidden_dim, model.num_heads, model.num_layers) == (16, 2, 3)
+    assert model.name == "ststnet" and not model.face_fusion
 
 
 def test_written_options_read_back(tmp_path):
-    given = {"dataset": "smic", "epochs": 3, "filters": (8, 16), "mirror_test": False}
-    options = cli.replace(Options(), **given)
+    changed = {"dataset": "smic", "epochs": 3, "filters": (8, 16), "mirror_test": False}
+    options = cli.replace(Options(), **changed)
     path = tmp_path / "config.json"
     path.write_text(json.dumps(cli.to_json(options)))
     assert parse("--config", str(path)) == options
@@ -35,45 +49,66 @@ def test_written_options_read_back(tmp_path):
     "argv, message",
     [
         (["--epochs", "0"], "epochs must be at least 1"),
-        (["--mirror", "2"], r"mirror must lie in \[0, 1\]"),
+        (["--mirror", "2"], "mirror must lie in [0, 1]"),
         (["--motion", "magic"], "invalid choice: 'magic'"),
         (["--num-seeds", "0"], "num_seeds must be at least 1"),
-        (["--weight-average", "1"], r"weight_average must lie in \[0, 1\)"),
+        (["--weight-average", "1"], "weight_average must lie in [0, 1)"),
         (["--epochs", "x"], "invalid int value: 'x'"),
-        (["--width", "32"], "--width is now --hidden-dim"),
-        (["--strategy", "multiworker", "--jobs", "2"], "trains one fold on all machines: leave"),
+        (["--heads", "2"], "--heads is now --num-heads"),
+        (["--shard", "5/4"], "shard i/n needs 1 <= i <= n, got 5/4"),
+        (["--shard", "1/4", "--merge"], "merge takes the folds of all shards"),
+        (["--executor", "ray", "--jobs", "2"], "jobs is for --executor local"),
+        (["--strategy", "multiworker", "--jobs", "2"], "leave out --jobs and --executor"),
+        (["--ray-timeout", "inf"], "ray_timeout must lie in [0, inf)"),
     ],
 )
 def test_wrong_values_end_with_2_and_one_line(capsys, argv, message):
     with pytest.raises(SystemExit) as stop:
         parse(*argv)
     assert stop.value.code == 2
-    assert re.search(message, capsys.readouterr().err)
+    assert message in capsys.readouterr().err.splitlines()[-1]
 
 
-@pytest.mark.parametrize("text", ["3/2", "0/2", "1/0", "1", "a/b", "1/2/3", "-1/2", "", "1.5/2"])
-def test_malformed_shards(text):
-    with pytest.raises(OptionError, match="shard"):
-        parse_shard(text)
+def test_shards():
+    assert parse_shard("2/16") == (2, 16)
+    for text in ("2", "a/b", "-1/4", "1/4/2"):
+        with pytest.raises(OptionError, match="shard must be i/n"):
+            parse_shard(text)
+
+
+def test_in_this_process():
+    assert ExecutionOptions().in_this_process
+    assert not ExecutionOptions(jobs=2).in_this_process
+    assert not ExecutionOptions(executor="ray").in_this_process
 
 
 def test_presets_fill_only_what_is_open():
     options = resolve(cli.replace(Options(), epochs=5), "frames")
     assert (options.training.epochs, options.model.motion) == (5, "dgm")
-    assert options.training.learning_rate == MODELS["frl_dgt"].presets["frames"]["learning_rate"]
+    preset = MODELS["frl_dgt"].presets["frames"]
+    assert options.training.learning_rate == preset["learning_rate"]
+    assert options.training.mixed_precision == "auto"
     flow = resolve(cli.replace(Options(), dataset="smic-flow"), "precomputed")
-    assert flow.model.motion == "precomputed"
+    assert (flow.model.motion, flow.model.hidden_dim) == ("precomputed", 32)
     assert resolve(cli.replace(Options(), model="ststnet"), "frames").model.motion == "farneback"
 
 
+def test_resolved_options_are_complete():
+    for kind in ("frames", "precomputed"):
+        for name, model in MODELS.items():
+            options = resolve(cli.replace(Options(), model=name), kind)
+            wanted = {*model.presets[kind], "motion"}
+            assert all(cli.value_of(options, option) is not None for option in wanted)
+
+
 @pytest.mark.parametrize(
-    "given, kind, message",
+    "values, kind, message",
     [
         ({"motion": "tvl1"}, "precomputed", "motion images, use precomputed"),
         ({"motion": "precomputed"}, "frames", "it holds frames"),
         ({"motion": "dgm", "model": "ststnet"}, "frames", "needs motion maps"),
     ],
 )
-def test_contradictions(given, kind, message):
+def test_contradictions(values, kind, message):
     with pytest.raises(OptionError, match=message):
-        resolve(cli.replace(Options(), **given), kind)
+        resolve(cli.replace(Options(), **values), kind)

@@ -49,7 +49,12 @@ def test_no_clip_of_the_protocol(folder):
 
 def test_what_is_missing_is_judged_by_the_protocol_that_runs(folder, capsys):
     manifest = read_manifest(folder)
-    lost = {"key": "synthetic/s09/1", "path": "copy/s09", "reason": "no frames", "emotion": "boredom"}
+    lost = {
+        "key": "synthetic/s09/1",
+        "path": "copy/s09",
+        "reason": "no frames",
+        "emotion": "boredom",
+    }
     arguments = open_prepared(folder), {**manifest, "skipped": [lost] * 3}, PROTOCOL
     data.under_protocol(*arguments, OPTIONS)
     assert "3 clips are missing that synthetic-3 does not take" in capsys.readouterr().err

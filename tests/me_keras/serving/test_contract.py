@@ -157,7 +157,10 @@ def test_status_and_metadata(client, server, size):
     assert signatures["serving_default"]["inputs"] == {"onset": onset, "apex": onset}
     encoded = {"dtype": "string", "shape": [None]}
     assert signatures["serving_bytes"]["inputs"]["apex_bytes"] == encoded
-    assert signatures["displacement"]["outputs"]["reconstruction_gain"] == {"dtype": "float32", "shape": [None]}
+    assert signatures["displacement"]["outputs"]["reconstruction_gain"] == {
+        "dtype": "float32",
+        "shape": [None],
+    }
 
 
 def test_a_version_may_be_named(client, size):

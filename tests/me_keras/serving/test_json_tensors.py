@@ -167,6 +167,8 @@ def test_rows_need_a_common_batch():
 
 def test_floats_survive_the_way_there_and_back(rng):
     values = (rng.normal(size=(50, 3)) * 10.0 ** rng.integers(-30, 30, (50, 3))).astype("f4")
-    text = json.dumps({"inputs": json_tensors.write_outputs({"a": values}, by_row=False)["outputs"]})
+    text = json.dumps(
+        {"inputs": json_tensors.write_outputs({"a": values}, by_row=False)["outputs"]}
+    )
     back = read(text, {"a": FLOAT})[1]["a"]
     np.testing.assert_array_equal(back, values)

@@ -131,20 +131,21 @@ def test_the_old_version_answers_while_the_new_one_loads(base):
 def test_a_broken_version_leaves_the_others_and_is_tried_again_when_it_changes(
     base, models, capsys
 ):
-    put(base, 2, "broken")
+    put(base, 2)
+    put(base, 3, "broken")
     for _ in range(3):
         models.poll()
-    assert now(models) == 1
+    assert now(models) == 2 and now(models, 1) == 1
     said = [line for line in capsys.readouterr().err.splitlines() if "cannot be served" in line]
     assert len(said) == 1 and said[0].endswith(
-        "version 2 cannot be served (loaded: 1): 2 is broken"
+        "version 3 cannot be served (loaded: 1): 3 is broken"
     )
-    [found] = models.status(spec(2)).model_version_status
+    [found] = models.status(spec(3)).model_version_status
     assert found.state == ModelVersionStatus.END
-    assert (found.status.error_code, found.status.error_message) == (13, "2 is broken")
-    (base / "2" / "saved_model.pb").write_text("good")
+    assert (found.status.error_code, found.status.error_message) == (13, "3 is broken")
+    (base / "3" / "saved_model.pb").write_text("good")
     models.poll()
-    assert now(models) == 2
+    assert now(models) == 3 and states(models)[1] == "END"
 
 
 def test_a_version_taken_away_gives_way_to_the_one_before(base, models):

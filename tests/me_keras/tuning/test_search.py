@@ -175,7 +175,7 @@ def elsewhere(monkeypatch):
             if not out:
                 return
             task = out.pop()
-            died = task.name == "trial 1"
+            died = str(task) == "search, trial 1"
             yield task, parallel.Died("killed by SIGKILL") if died else function(task)
 
     monkeypatch.setattr(parallel, "run", run)
@@ -201,11 +201,13 @@ def test_many_trials_run_in_processes_that_are_renewed(options, quick, elsewhere
 def test_searches_share_the_processes(options, quick, elsewhere):
     search(options(scope="nested", max_trials=2, jobs=3, report=False))
     tasks = elsewhere[0]["tasks"]
-    assert [task.search for task in tasks] == [n for n in range(8) for _ in range(2)]
-    assert len({task.name for task in tasks}) == 16
+    assert [task.search for task in tasks] == [
+        group for group in sorted(EVERYONE) for _ in range(2)
+    ]
+    assert len({str(task) for task in tasks}) == 16
 
 
 def test_kerastuners_variables_are_refused(options, monkeypatch):
     monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
-    with pytest.raises(OptionError, match="KERASTUNER_ORACLE_IP is set: .* --executor ray"):
+    with pytest.raises(OptionError, match="KERASTUNER_ORACLE_IP: unset; .* --executor ray"):
         search(options())
