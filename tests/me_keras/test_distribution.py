@@ -2,8 +2,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 
 import keras
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from me_keras import distribution
+from pipelines.schema import OptionError
 
 CLUSTER = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}
 
@@ -32,13 +31,13 @@ def test_a_cluster_is_read_from_the_environment():
     ],
 )
 def test_a_malformed_cluster_is_one_line_with_an_example(text, said):
-    with pytest.raises(ValueError, match=said) as error:
+    with pytest.raises(OptionError, match=said) as error:
         distribution.read_cluster(text)
     assert '"index": 0' in str(error.value) and "\n" not in str(error.value)
 
 
 def test_gpus_asked_for_and_absent():
-    with pytest.raises(ValueError, match="needs GPUs and TensorFlow sees none"):
+    with pytest.raises(OptionError, match="needs GPUs and TensorFlow sees none"):
         distribution.choose_strategy("mirrored")
 
 
@@ -53,7 +52,7 @@ def test_a_batch_is_shared_evenly_or_not_at_all():
 
     distribution.check_batch(Replicas, 6)
     for size in (2, 32):
-        with pytest.raises(ValueError, match=f"{size} cannot be shared evenly by 3 replicas"):
+        with pytest.raises(OptionError, match=f"{size} cannot be shared evenly by 3 replicas"):
             distribution.check_batch(Replicas, size)
 
 
@@ -66,32 +65,6 @@ def test_one_machine_of_several_writes_the_results(monkeypatch):
     first = {**CLUSTER, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(first))
     assert distribution.writes_results("multiworker")
-
-
-def test_machines_wait_for_each_other(free_ports):
-    workers = [f"127.0.0.1:{port}" for port in free_ports(3)]
-    came = []
-
-    def come(index, delay):
-        time.sleep(delay)
-        distribution.meet(workers, index, timeout=20)
-        came.append(time.monotonic())
-
-    start = time.monotonic()
-    threads = [threading.Thread(target=come, args=pair) for pair in ((1, 0), (0, 0.2), (2, 0.6))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(came) == 3 and min(came) - start >= 0.6  # nobody went on before the last came
-
-
-def test_who_does_not_come_is_named(free_ports):
-    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    with pytest.raises(ValueError, match=f"no word in 1 s of worker 1 .{workers[1]}.*timeout"):
-        distribution.meet(workers, 0, timeout=1)
-    with pytest.raises(ValueError, match=f"worker 0 .{workers[0]}. did not call in 1 s"):
-        distribution.meet(workers, 1, timeout=1)
 
 
 def test_precision_is_that_of_layers_made_inside():
@@ -122,17 +95,18 @@ if replicas > 1:
     cpu = tf.config.list_physical_devices("CPU")[0]
     parts = [tf.config.LogicalDeviceConfiguration()] * replicas
     tf.config.set_logical_device_configuration(cpu, parts)
-strategy = distribution.choose_strategy(name, 60)
-from me_keras.config import LosoConfig, with_presets
+strategy = distribution.choose_strategy(name)
+from me_keras.options import Options, resolve
 from me_keras.training import Trainer, make_deterministic
+from pipelines import cli
 make_deterministic()
-config = with_presets(
-    LosoConfig(epochs=20, warmup_epochs=2, batch_size=8, filters=(8, 12), width=16, heads=2,
-               dropout=0.2, learning_rate=3e-3, mixed_precision="off", stochastic_depth=0.2),
-    "frames",
+options = cli.replace(
+    resolve(Options(), "frames"), epochs=20, warmup_epochs=2, batch_size=8, filters=(8, 12),
+    hidden_dim=16, num_heads=2, dropout=0.2, learning_rate=3e-3, mixed_precision="off",
+    stochastic_depth=0.2,
 )
 from pipelines.schema import MIRRORED_REGIONS
-trainer = Trainer(config, 32, 3, 0, 1, MIRRORED_REGIONS, strategy)
+trainer = Trainer(options, 32, 3, 0, 1, MIRRORED_REGIONS, strategy)
 trainer.reset(0)
 rng = np.random.default_rng(0)
 frames = [rng.random((8, 32, 32, 1), np.float32) for _ in range(2)]

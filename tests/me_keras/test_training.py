@@ -1,25 +1,27 @@
-import dataclasses
+import gc
 
+import keras
 import numpy as np
+import psutil
 import pytest
 import tensorflow as tf
 
-from me_keras.config import LosoConfig, with_presets
-from me_keras.training import Trainer, WarmupCosine, make_deterministic
-from pipelines.schema import MIRRORED_REGIONS
+from me_keras.models.recognizer import DisplacementModel, Recognizer
+from me_keras.options import Options, resolve
+from me_keras.training import METRICS, Trainer, make_deterministic
+from pipelines import cli
+from pipelines.schema import MIRRORED_REGIONS, OptionError
 
-CONFIG = with_presets(
-    LosoConfig(
-        epochs=3,
-        warmup_epochs=2,
-        batch_size=4,
-        filters=(8, 12),
-        width=16,
-        heads=2,
-        dropout=0.2,
-        learning_rate=3e-3,
-    ),
-    "frames",
+OPTIONS = cli.replace(
+    resolve(Options(), "frames"),
+    epochs=3,
+    warmup_epochs=2,
+    batch_size=4,
+    filters=(8, 12),
+    hidden_dim=16,
+    num_heads=2,
+    dropout=0.2,
+    learning_rate=3e-3,
 )
 SIZE = 32
 make_deterministic()
@@ -42,8 +44,8 @@ def finite(rng, rows=(0, 1, 2, -1)):
     return tf.data.Dataset.from_tensors((inputs(rng), {"row": np.int32(rows)}))
 
 
-def make(config=CONFIG, **kwargs):
-    return Trainer(config, SIZE, 3, 0, 5, MIRRORED_REGIONS, **kwargs)
+def make(**changes):
+    return Trainer(cli.replace(OPTIONS, **changes), SIZE, 3, 0, 5, MIRRORED_REGIONS)
 
 
 def weights_of(trainer, part=""):
@@ -72,16 +74,53 @@ def test_a_fold_does_not_depend_on_the_folds_before_it(rng):
     assert np.abs(other["probabilities"] - first["probabilities"]).max() > 1e-4
 
 
-def test_one_graph_serves_all_folds(rng):
-    trainer = make()
-    for seed in range(3):
-        one_fold(trainer, seed)
-    for function in (trainer._warmup_epoch, trainer._joint_epoch, trainer._predict_step):
+def test_one_graph_serves_all_folds_in_flat_memory(rng):
+    trainer, memory = make(), []
+    for seed in range(6):
+        one_fold(trainer, seed % 2)
+        gc.collect()
+        memory.append(psutil.Process().memory_info().rss / 2**20)
+    for function in (
+        trainer.generator.train_function,
+        trainer.model.train_function,
+        trainer._predict_step,
+    ):
         assert function.experimental_get_tracing_count() == 1
+    assert memory[-1] - memory[2] < 30, memory  # MiB
+
+
+def test_its_models_are_keras_models_that_callbacks_follow(tmp_path):
+    trainer = make()
+    assert isinstance(trainer.model, Recognizer) and isinstance(
+        trainer.generator, DisplacementModel
+    )
+    trainer.reset(0)
+    callbacks = [
+        keras.callbacks.CSVLogger(str(tmp_path / "log.csv")),
+        keras.callbacks.TensorBoard(str(tmp_path / "board"), write_graph=False),
+    ]
+    history = trainer.fit(endless(np.random.default_rng(1)), callbacks)
+    assert [set(epoch) for epoch in history] == [set(METRICS)] * 3
+    head, *lines = (tmp_path / "log.csv").read_text().splitlines()
+    assert set(head.split(",")) == {"epoch", *METRICS} and len(lines) == 3
+    assert list((tmp_path / "board").rglob("events*"))
+
+
+def test_what_is_saved_answers_as_what_predicts(tmp_path):
+    for precision in ("off", "bfloat16"):
+        trainer = make(mixed_precision=precision, mirror_test=False)
+        trainer.reset(0)
+        trainer.fit(endless(np.random.default_rng(1)))
+        found = trainer.predict(finite(np.random.default_rng(2)))["probabilities"]
+        trainer.save(tmp_path / "fold.keras")
+        model = keras.models.load_model(tmp_path / "fold.keras")
+        logits = model.predict(inputs(np.random.default_rng(2)), verbose=0)["logits"]
+        np.testing.assert_allclose(tf.nn.softmax(logits)[:3], found, atol=1e-5)
+        assert {layer.compute_dtype for layer in model.layers} == {"float32"}
 
 
 def test_it_learns_its_training_batch(rng):
-    trainer = make(dataclasses.replace(CONFIG, epochs=15, dropout=0.0))
+    trainer = make(epochs=15, dropout=0.0)
     trainer.reset(0)
     history = trainer.fit(endless(rng))
     assert history[-1]["loss"] < history[0]["loss"]
@@ -122,8 +161,7 @@ def test_a_mirrored_face_gets_the_same_prediction(rng):
 def test_what_trains_the_displacement(rng, mode):
     """joint: both losses; two-stage: without self-supervision nothing; frozen: nothing at all."""
     for dgm_weight in (1.0, 0.0):
-        config = dataclasses.replace(CONFIG, dgm=mode, dgm_weight=dgm_weight, weight_decay=0.0)
-        trainer = make(config)
+        trainer = make(dgm=mode, dgm_weight=dgm_weight, weight_decay=0.0)
         trainer.reset(0)
         before = weights_of(trainer, "displacement_generator")
         trainer.fit(endless(rng))
@@ -132,7 +170,7 @@ def test_what_trains_the_displacement(rng, mode):
 
 
 def test_warm_up_trains_the_displacement_alone(rng):
-    trainer = make(dataclasses.replace(CONFIG, forward_backward=0.1))
+    trainer = make(forward_backward=0.1)
     trainer.reset(0)
     before, head = weights_of(trainer, "displacement_generator"), weights_of(trainer, "logits")
     history = trainer.warm_up(endless(rng))
@@ -142,7 +180,7 @@ def test_warm_up_trains_the_displacement_alone(rng):
 
 
 def test_motion_maps_need_no_generator(rng):
-    trainer = Trainer(CONFIG, SIZE, 3, 2, 5, MIRRORED_REGIONS)
+    trainer = Trainer(OPTIONS, SIZE, 3, 2, 5, MIRRORED_REGIONS)
     trainer.reset(0)
     motion = {
         "motion": rng.normal(size=(4, SIZE, SIZE, 2)).astype(np.float32),
@@ -156,20 +194,8 @@ def test_motion_maps_need_no_generator(rng):
     np.testing.assert_allclose(mirrored[..., 1], motion["motion"][:, :, ::-1, 1])
 
 
-def test_steps_per_call_change_nothing():
-    whole, parts = (
-        one_fold(make(dataclasses.replace(CONFIG, steps_per_execution=count))) for count in (0, 2)
-    )
-    np.testing.assert_array_equal(whole[1]["probabilities"], parts[1]["probabilities"])
-    np.testing.assert_allclose(
-        [v["loss"] for v in parts[0]], [v["loss"] for v in whole[0]], rtol=1e-6
-    )
-
-
 def test_bfloat16_trains_alike_and_predicts_in_float32(rng):
-    exact, mixed = (
-        make(dataclasses.replace(CONFIG, mixed_precision=name)) for name in ("off", "bfloat16")
-    )
+    exact, mixed = (make(mixed_precision=name) for name in ("off", "bfloat16"))
     losses = [[v["loss"] for v in one_fold(trainer)[0]] for trainer in (exact, mixed)]
     assert losses[0] != losses[1]
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.04)
@@ -184,8 +210,8 @@ def test_bfloat16_trains_alike_and_predicts_in_float32(rng):
 @pytest.mark.slow
 def test_compiled_steps_give_the_same_losses(rng):
     # without dropout: XLA draws other random numbers
-    still = dataclasses.replace(CONFIG, dropout=0.0, head_dropout=0.0, mixed_precision="off")
-    plain, compiled = (make(dataclasses.replace(still, jit=jit)) for jit in (False, True))
+    still = {"dropout": 0.0, "head_dropout": 0.0, "mixed_precision": "off"}
+    plain, compiled = (make(jit=jit, **still) for jit in (False, True))
     losses = []
     for trainer in (plain, compiled):
         trainer.reset(0)
@@ -194,19 +220,34 @@ def test_compiled_steps_give_the_same_losses(rng):
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
 
 
-def test_divergence_is_said_in_one_line(rng):
+@pytest.mark.parametrize("pixels", [np.s_[0, 0, 0], np.s_[:]])
+def test_divergence_is_said_in_one_line(rng, pixels):
     trainer = make()
-    trainer.reset(0)
     broken = inputs(rng)
-    broken["onset"][0, 0, 0] = np.nan
+    broken["onset"][pixels] = np.nan
     data = tf.data.Dataset.from_tensors((broken, {"label": np.int32([0] * 4)})).repeat()
-    with pytest.raises(FloatingPointError, match="lower --learning-rate"):
-        trainer.fit(data)
+    for train in (trainer.warm_up, trainer.fit):
+        trainer.reset(0)
+        with pytest.raises(FloatingPointError, match="lower --learning-rate"):
+            train(data)
 
 
-def test_schedule_rises_then_falls_to_zero():
-    schedule = WarmupCosine(1e-3, 200)
-    values = np.array([float(schedule(step)) for step in range(201)])
-    assert values.argmax() in range(5, 15) and values.max() <= 1e-3
-    assert np.all(np.diff(values[15:]) < 0) and values[-1] < 1e-9
-    assert WarmupCosine(**schedule.get_config()).steps == 200
+def test_what_xla_cannot_compile_is_said_in_one_line(monkeypatch):
+    def fail(*_, **__):
+        raise tf.errors.InvalidArgumentError(None, None, "unsupported operation")
+
+    for jit, error in ((True, OptionError), (False, tf.errors.InvalidArgumentError)):
+        trainer = make(jit=jit)
+        monkeypatch.setattr(trainer.model, "fit", fail)
+        with pytest.raises(error, match="leave out --jit" if jit else "unsupported"):
+            trainer.fit(None)
+
+
+def test_a_machine_that_is_gone_is_said_in_one_line(monkeypatch):
+    def fail(*_, **__):
+        raise tf.errors.UnavailableError(None, None, "socket closed")
+
+    trainer = make()
+    monkeypatch.setattr(trainer.model, "fit", fail)
+    with pytest.raises(ConnectionError, match="start all workers again"):
+        trainer.fit(None)
