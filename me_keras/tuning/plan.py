@@ -9,7 +9,7 @@ from typing import Any
 
 from me_keras.options import ExecutionOptions, Options, resolve
 from me_keras.tuning import scopes, space
-from me_keras.tuning.options import SearchOptions
+from me_keras.tuning.options import SearchOptions, TuningOptions
 from pipelines import cli, files
 from pipelines.schema import OptionError
 
@@ -55,32 +55,30 @@ def make_plan(options: SearchOptions) -> Plan:
     Raises:
         DataError: data or subjects cannot be used. OptionError: the space cannot.
     """
-    from me_keras import distribution
+    from me_keras.distribution import resolve_precision
     from me_keras.evaluation import data
     from pipelines import protocols
 
     settings = options.search
     protocol = protocols.choose(options.dataset, options.data.protocol)
     prepared, manifest = data.load_data(options)
-    precision = distribution.resolve_precision
     start = cli.replace(options.start, tuned_on=(), protocol=protocol.name)
     start = resolve(start, prepared.kind)
-    start = cli.replace(start, mixed_precision=precision(start.training.mixed_precision))
+    start = cli.replace(start, mixed_precision=resolve_precision(start.training.mixed_precision))
     fixed = ("epochs",) if settings.tuner == "hyperband" else ()
     parameters = space.choose(settings.space, settings.only, start, fixed)
     prepared, groups, folds = data.under_protocol(prepared, manifest, protocol, start)
     prepared = data.with_motion(prepared, start)
-    columns = prepared.labels, prepared.subject_keys, prepared.datasets
-    searches = scopes.plan(options, *columns, folds)
-    folder = f"tuning/{options.dataset}-{settings.scope}-{settings.tuner}"
-    out = pathlib.Path(options.run.out or folder)
+    searches = scopes.plan(options, prepared, folds)
+    out = options.run.out or f"tuning/{options.dataset}-{settings.scope}-{settings.tuner}"
+    out = pathlib.Path(out)
     return Plan(options, start, prepared, manifest, groups, parameters, searches, out)
 
 
 def claim(plan: Plan) -> None:
     """Makes the folder that of this search, or checks that it already is.
 
-    Its config.json is what `--config` takes, with what else decides what a trial is.
+    Its config.json is what `--config` takes, beside all that decides what a trial is.
 
     Raises:
         DataError: config.json is damaged. OptionError: the folder holds another search, or
@@ -88,57 +86,47 @@ def claim(plan: Plan) -> None:
     """
     from me_keras.evaluation.results import versions
 
-    path, out = plan.out / "config.json", plan.out
-    record = _record(plan)
+    path, out, record = plan.out / "config.json", plan.out, _decisive(plan)
     earlier = files.read_json(path, _REMEDY)
-    if earlier is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OptionError(f"{out} exists and is not a search: choose another --out")
     if earlier is not None:
-        conflict = _conflict(earlier.get("tuning") or {}, record)
+        conflict = _conflict(earlier.get("tuning"), record)
         if conflict:
             raise OptionError(f"{out} holds a search {conflict}: {_REMEDY}")
-    config = {
-        **cli.to_json(cli.replace(plan.options, out=str(out))),
-        "data_digest": plan.prepared.digest,
-        "versions": versions(),
-        "tuning": record,
-    }
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OptionError(f"{out} exists and is not a search: choose another --out")
+    options = cli.to_json(cli.replace(plan.options, out=str(out)))
+    config = {**options, "versions": versions(), "tuning": record}
     files.write_whole(path, json.dumps(config, indent=1) + "\n")
 
 
 def space_record(plan: Plan) -> dict:
     """The parameters as JSON holds them."""
-    return json.loads(json.dumps({p.name: dataclasses.asdict(p) for p in plan.parameters}))
+    return {p.name: dataclasses.asdict(p) for p in plan.parameters}
 
 
-def _record(plan):
-    """What decides what a trial is, as it is read back: tuples are lists."""
-    decisive = {
-        name: cli.value_of(plan.options if leaf.path[0] == "search" else plan.start, name)
-        for name, leaf in cli.leaves(SearchOptions).items()
-        if name == "seed" or (leaf.field.metadata["decides"] and leaf.owner is not ExecutionOptions)
-    }
-    nested = plan.options.search.scope == "nested"
+def _decisive(plan):
+    """What decides what a trial is, as it is read back from JSON: tuples are lists."""
     record = {
-        "options": decisive,
-        "data_digest": plan.prepared.digest,
-        "space": space_record(plan),
-        "subjects": {} if nested else {s.name: s.subjects for s in plan.searches},
+        name: cli.value_of(plan.options if leaf.owner is TuningOptions else plan.start, name)
+        for name, leaf in cli.leaves(SearchOptions).items()
+        if leaf.field.metadata["decides"] and leaf.owner is not ExecutionOptions
     }
+    record |= {"seed": plan.start.run.seed, "data_digest": plan.prepared.digest}
+    record["space"] = space_record(plan)
+    if plan.options.search.scope != "nested":  # whose searches may be for some subjects only
+        record["subjects"] = plan.searches[0].subjects
     return json.loads(json.dumps(record))
 
 
 def _conflict(earlier, now):
     """What is different about the search on disk, in words; "" for the same search."""
-    if set(now) - set(earlier):
+    if not earlier:
         return "or a run of another version"
-    for name, value in now["options"].items():
-        if earlier["options"].get(name, value) != value:
-            return f"with another {name} ({earlier['options'][name]}, now {value})"
-    if earlier["data_digest"] != now["data_digest"]:
-        return f"on other data (digest {earlier['data_digest'][:8]}, now {now['data_digest'][:8]})"
-    if earlier["space"] != now["space"]:
-        names = sorted(set(earlier["space"]) | set(now["space"]))
-        changed = [n for n in names if earlier["space"].get(n) != now["space"].get(n)]
-        return f"of another space (differs in {', '.join(changed)})"
-    return "on other subjects" if earlier["subjects"] != now["subjects"] else ""
+    for name, value in now.items():
+        before = earlier.get(name, value)
+        if before != value and name == "space":
+            changed = sorted(n for n in {**before, **value} if before.get(n) != value.get(n))
+            return f"of another space (differs in {', '.join(changed)})"
+        if before != value:
+            return f"with another {name} ({before}, now {value})"
+    return ""

@@ -31,33 +31,31 @@ class Search:
     reported: tuple[Fold, ...]
 
 
-def plan(options: SearchOptions, labels, subject_keys, datasets, folds) -> list[Search]:
+def plan(options: SearchOptions, prepared, folds) -> list[Search]:
     """The searches of a scope.
 
     Args:
-        labels: `(n,)` int. subject_keys, datasets: `(n,)` str.
-        folds: list of `Fold`, the protocol's.
+        prepared: the clips. folds: list of `Fold` of its rows, the protocol's.
     Raises:
         DataError: too few subjects for the inner folds, or none left to report.
     """
-    scope = options.search.scope
-    labels, subject_keys = np.asarray(labels), np.asarray(subject_keys)
+    scope, keys = options.search.scope, np.asarray(prepared.subject_keys)
 
     def search(name, rows, reported):
-        inner = inner_folds(options, labels, subject_keys, rows, name)
-        return Search(name, tuple(inner), _subjects(subject_keys, rows), tuple(reported))
+        inner = inner_folds(options, prepared.labels, keys, rows, name)
+        subjects = tuple(sorted(set(map(str, keys[rows]))))
+        return Search(name, tuple(inner), subjects, tuple(reported))
 
     if scope == "nested":
         found = []
         for fold in folds:  # the other clips of a subject that is held out stay out as well
-            apart = np.isin(subject_keys[fold.train], subject_keys[fold.test])
+            apart = np.isin(keys[fold.train], keys[fold.test])
             found.append(search(fold.group, fold.train[~apart], [fold]))
         return found
     if scope == "all":
-        return [search("search", np.arange(len(labels)), folds)]
-    cells = np.char.add(np.asarray(datasets).astype(str), labels.astype(str))
-    chosen = development_subjects(options, cells, subject_keys, folds)
-    mine = np.isin(subject_keys, chosen)
+        return [search("search", np.arange(len(keys)), folds)]
+    chosen = development_subjects(options, prepared, folds)
+    mine = np.isin(keys, chosen)
     reported = [
         Fold(fold.group, fold.train[~mine[fold.train]], fold.test[~mine[fold.test]])
         for fold in folds
@@ -71,23 +69,22 @@ def plan(options: SearchOptions, labels, subject_keys, datasets, folds) -> list[
     return [search("search", np.flatnonzero(mine), reported)]
 
 
-def development_subjects(options: SearchOptions, cells, subject_keys, folds) -> tuple[str, ...]:
+def development_subjects(options: SearchOptions, prepared, folds) -> tuple[str, ...]:
     """The subjects set apart: those named, or a share drawn to be like the whole.
 
-    Args:
-        cells: `(n,)` str, database and class of each clip: what the share keeps in proportion.
+    The share keeps databases and classes in proportion.
+
     Raises:
         DataError: a subject is named that is not there.
     """
-    trained = np.unique(np.concatenate([fold.train for fold in folds]))
-    known = sorted(set(subject_keys[trained]))
+    keys = np.asarray(prepared.subject_keys)
+    known = set(keys[np.concatenate([fold.train for fold in folds])])
     if options.run.subjects:  # those asked for are to be reported
-        held = {key for fold in folds for key in subject_keys[fold.test]}
-        known = [key for key in known if key not in held]
-    named = set(options.search.development_subjects)
+        known -= {key for fold in folds for key in keys[fold.test]}
+    known, named = sorted(known), set(options.search.development_subjects)
     if named:
-        chosen = [key for key in known if key in named or key.split("/")[-1] in named]
-        missing = sorted(named - {n for key in chosen for n in (key, key.split("/")[-1])})
+        chosen = [key for key in known if named & {key, key.split("/")[-1]}]
+        missing = sorted(named - {name for key in chosen for name in (key, key.split("/")[-1])})
         if missing:
             raise DataError(
                 f"--development-subjects: no subject {', '.join(missing)}; there are "
@@ -95,10 +92,9 @@ def development_subjects(options: SearchOptions, cells, subject_keys, folds) -> 
             )
         return tuple(chosen)
     count = max(1, round(options.search.development_share * len(known)))
+    cells = np.char.add(np.asarray(prepared.datasets).astype(str), prepared.labels.astype(str))
     kinds, of_clip = np.unique(cells, return_inverse=True)
-    counts = np.zeros((len(known), len(kinds)))
-    for row, key in enumerate(known):
-        counts[row] = np.bincount(of_clip[subject_keys == key], minlength=len(kinds))
+    counts = np.stack([np.bincount(of_clip[keys == key], minlength=len(kinds)) for key in known])
     rng = np.random.default_rng(options.run.seed)
     draws = [rng.permutation(len(known))[:count] for _ in range(DRAWS)]
     wanted = counts.sum(axis=0) * count / len(known)
@@ -114,16 +110,15 @@ def inner_folds(options: SearchOptions, labels, subject_keys, rows, name) -> lis
     """
     from sklearn.model_selection import StratifiedGroupKFold
 
-    rows, count = np.asarray(rows), options.search.inner_folds
-    subjects = _subjects(subject_keys, rows)
-    if len(subjects) < count:
+    rows, count, seed = np.asarray(rows), options.search.inner_folds, options.run.seed
+    subjects = len(set(subject_keys[rows]))
+    if subjects < count:
         raise DataError(
-            f"{name}: {len(subjects)} subjects to tune on, fewer than {count} inner folds: lower "
+            f"{name}: {subjects} subjects to tune on, fewer than {count} inner folds: lower "
             "--inner-folds, or raise --development-share"
         )
-    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=options.run.seed)
-    # a class with fewer clips than folds is no reason to warn: the scores show it
-    with warnings.catch_warnings():
+    splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():  # that a class has fewer clips than folds: the scores show it
         warnings.simplefilter("ignore", UserWarning)
         try:
             parts = list(splitter.split(rows, labels[rows], subject_keys[rows]))
@@ -134,7 +129,3 @@ def inner_folds(options: SearchOptions, labels, subject_keys, rows, name) -> lis
         for number, (train, test) in enumerate(parts, start=1)
         if len(test)
     ]
-
-
-def _subjects(subject_keys, rows):
-    return tuple(sorted(set(map(str, subject_keys[rows]))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -162,27 +163,16 @@ def declare(parameters, start: Options):
     import keras_tuner as kt
 
     hp = kt.HyperParameters()
-    for parameter in parameters:
-        if parameter.needs:
-            with hp.conditional_scope(parameter.needs, [True]):
-                _declare(hp, parameter, start)
-        else:
-            _declare(hp, parameter, start)
+    for p in parameters:
+        default = encoded(p.nearest(cli.value_of(start, p.name)))
+        scope = hp.conditional_scope(p.needs, [True]) if p.needs else contextlib.nullcontext()
+        with scope:
+            if p.values:
+                hp.Choice(p.name, [encoded(value) for value in p.values], default=default)
+            else:
+                add, how = hp.Int if p.kind is int else hp.Float, "log" if p.log else "linear"
+                add(p.name, p.low, p.high, step=p.step, sampling=how, default=default)
     return hp
-
-
-def _declare(hp, parameter, start):
-    default = encoded(parameter.nearest(cli.value_of(start, parameter.name)))
-    if not parameter.values:
-        kind = hp.Int if parameter.kind is int else hp.Float
-        sampling = "log" if parameter.log else "linear"
-        step = {"step": parameter.step} if parameter.step else {}
-        ends = parameter.low, parameter.high
-        kind(parameter.name, *ends, sampling=sampling, default=default, **step)
-    elif parameter.kind is bool and len(parameter.values) > 1:
-        hp.Boolean(parameter.name, default=default)
-    else:
-        hp.Choice(parameter.name, [encoded(v) for v in parameter.values], default=default)
 
 
 def options_of(values: dict, start: Options) -> Options:
@@ -250,34 +240,35 @@ def _read(path, fit, start):
 
 def _parameter(path, declared, given, start):
     """The declared parameter with the values, or the range, that the file gives."""
-    where = f"--space {path}: {declared.name}"
-    bare = dataclasses.replace(declared, values=(), low=None, high=None, step=None, log=False)
-    if isinstance(given, dict) and {"low", "high"} <= set(given) <= {"low", "high", "log", "step"}:
-        found = dataclasses.replace(bare, **given)
-        if declared.kind not in (int, float):
-            raise OptionError(f"{where}: give a list of values, it has no range")
-    elif isinstance(given, list) and given:
-        values = tuple(tuple(v) if isinstance(v, list) else v for v in given)
-        found = dataclasses.replace(bare, values=values)
-    else:
+    where, kind = f"--space {path}: {declared.name}", declared.kind
+    range_ = isinstance(given, dict) and {"low", "high"} <= set(given) <= {*_RANGE, "log"}
+    if range_ and kind not in (int, float):
+        raise OptionError(f"{where}: give a list of values, it has no range")
+    if not range_ and not (isinstance(given, list) and given):
         raise OptionError(
             f'{where}: expected a list of values or {{"low": …, "high": …, "log": …, "step": …}}'
         )
-    kind = declared.kind
-    for value in found.ends:
+    for value in [given["low"], given["high"]] if range_ else given:
+        value = tuple(value) if isinstance(value, list) else value
         if type(value) is not kind and not (kind is float and type(value) is int):
             raise OptionError(f"{where}: expected {kind.__name__}, got {value!r}")
-    if kind is float:
-        numbers = {n: getattr(found, n) for n in ("low", "high", "step")}
-        numbers = {n: float(v) for n, v in numbers.items() if v is not None}
-        found = dataclasses.replace(found, values=tuple(map(float, found.values)), **numbers)
-    if any(isinstance(v, float) and not math.isfinite(v) for v in found.ends):
-        raise OptionError(f"{where}: expected finite numbers")
-    if not found.values and not (found.low < found.high and (found.low > 0 or not found.log)):
-        raise OptionError(f"{where}: needs low < high, and low > 0 with log")
-    for value in found.ends:
+        if kind is float and not math.isfinite(value):
+            raise OptionError(f"{where}: expected finite numbers")
         try:
             cli.replace(start, **{declared.name: value})
         except OptionError as error:
             raise OptionError(f"{where}: {error}") from None
-    return found
+    step = given.get("step") if range_ else None
+    if step is not None and not (isinstance(step, (int, float)) and step > 0):
+        raise OptionError(f"{where}: step must be a number above 0, got {step!r}")
+    if not range_:
+        values = tuple(kind(value) for value in given)
+        return dataclasses.replace(declared, values=values)
+    numbers = {name: kind(given[name]) for name in _RANGE if given.get(name) is not None}
+    log = bool(given.get("log"))
+    if numbers["low"] >= numbers["high"] or (log and numbers["low"] <= 0):
+        raise OptionError(f"{where}: needs low < high, and low > 0 with log")
+    return dataclasses.replace(declared, **{"values": (), "step": None, **numbers}, log=log)
+
+
+_RANGE = ("low", "high", "step")

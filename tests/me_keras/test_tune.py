@@ -2,7 +2,6 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -31,17 +30,19 @@ def run(tmp_path, monkeypatch):
     return command
 
 
-def test_help_is_quick_and_loads_no_tensorflow():
+@pytest.mark.parametrize("flag", ["--help", "--help-all"])
+def test_help_is_quick_and_loads_no_tensorflow(flag):
     code = (
-        "import sys\nfrom me_keras import tune\n"
-        "try:\n    tune.main(['--help'])\nexcept SystemExit:\n    pass\n"
+        f"import sys\nfrom me_keras import tune\n"
+        f"try:\n    tune.main(['{flag}'])\nexcept SystemExit:\n    pass\n"
         "heavy = {'tensorflow', 'keras', 'keras_tuner', 'cv2', 'mediapipe', 'pandas', 'sklearn'}\n"
         "assert not heavy & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    for part in ("examples:", "--scope", "KERASTUNER_ORACLE_PORT", "--max-trials"):
+    for part in ("examples:", "--scope", "--jobs", "--max-trials"):
         assert part in done.stdout
+    assert ("--max-failures" in done.stdout) == (flag == "--help-all")
 
 
 @pytest.mark.parametrize("extra", [["--objective", "f2"], ["--tuner", "magic"], ["--scope", "x"]])
@@ -56,44 +57,87 @@ def test_unknown_choices_name_those_there_are(run, capsys, extra):
     "extra, message",
     [
         (["--only", "filters"], "has no effect with --model frl_dgt --motion precomputed"),
+        (["--only", "frobnicate"], "--only frobnicate: cannot be searched; choose from"),
+        (["--only", "width"], "--only width: is now hidden_dim"),
         (["--space", "nowhere.json"], "neither small nor full nor a JSON file"),
+        (["--space", "empty.json"], "nothing to search"),
         (["--inner-folds", "7"], "fewer than 7 inner folds: lower --inner-folds"),
         (["--development-subjects", "s99"], "no subject s99"),
         (["--data-root", "nowhere"], "nowhere"),
+        (["--workers", "2"], "--workers is now --jobs"),
+        (["--port=8991"], "--port is gone: trials run on --jobs processes"),
+        (["--answer-timeout", "9"], "--executor ray"),
+        (["--trial-timeout", "9"], "--trial-timeout is gone: a trial runs until it ends"),
     ],
 )
-def test_misuse_is_one_line_and_2(run, capsys, extra, message):
+def test_misuse_is_one_line_and_2(run, capsys, tmp_path, extra, message):
+    (tmp_path / "empty.json").write_text("{}")
     assert run(*extra) == 2
-    err = capsys.readouterr().err
-    assert message in err and err.startswith("error: ") and err.count("\n") == 1
+    err = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(err) == 1 and message in err[0]
+    assert not (tmp_path / "tuned").exists()
 
 
-def test_an_empty_space_is_named(run, capsys, tmp_path):
-    (tmp_path / "space.json").write_text("{}")
-    assert run("--space", "space.json") == 2
-    assert "nothing to search" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "extra, message",
+    [
+        (["--max-trials", "0"], "max_trials must be at least 1"),
+        (["--shard", "1/2"], "a search has --jobs"),
+        (["--width", "16"], "--width is now --hidden-dim"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_with_the_flags(run, capsys, extra, message):
+    with pytest.raises(SystemExit) as caught:
+        run(*extra)
+    assert caught.value.code == 2 and message in capsys.readouterr().err
 
 
-def test_a_port_in_use_is_named_before_any_work(run, capsys, tmp_path):
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-        assert run("--workers", "2", "--port", str(port)) == 2
-    err = capsys.readouterr().err
-    assert f"port {port} of 127.0.0.1 is in use" in err and "--port" in err
-    assert not (tmp_path / "tuned").exists() and not (tmp_path / "prepared").exists()
+def test_options_of_an_older_search_are_read(run, capsys, tmp_path):
+    older = {"dataset": "smic-flow", "width": 8, "workers": 0, "port": 0, "scope": "all"}
+    older |= {"trial_timeout": 3600, "answer_timeout": 600, "only": ["learning_rate"]}
+    (tmp_path / "older.json").write_text(json.dumps({**older, "max_trials": 7}))
+    assert run("--config", "older.json", "--space", "nowhere.json") == 2
+    assert "--space nowhere.json" in capsys.readouterr().err
 
 
-def test_a_folder_of_another_search_is_named(run, capsys, monkeypatch, tmp_path):
-    from me_keras.tuning import session
+def test_a_folder_of_another_search_is_named(run, capsys, monkeypatch):
+    from me_keras.tuning import search
 
-    monkeypatch.setattr(session, "_alone", lambda tuners: None)
+    monkeypatch.setattr(search, "_run_trials", lambda *_: None)
     assert run("--only", "learning_rate") == 1  # no trial was run
-    capsys.readouterr()
+    assert "error: no trial was completed" in capsys.readouterr().err
     assert run("--only", "dropout") == 2
     err = capsys.readouterr().err
     assert "tuned holds a search of another space" in err and "choose another --out" in err
+
+
+@pytest.mark.slow
+def test_a_search_side_by_side_is_stopped_and_goes_on_where_it_was(run, tmp_path):
+    """Two processes, one killed in its first trial; the command is stopped, then given again."""
+    line = [*run.line, "--jobs", "2", "--max-trials", "6", "--no-report", "--only"]
+    line += ["learning_rate"]
+    state = tmp_path / "tuned/searches/search/trials.json"
+    with open(tmp_path / "printed", "w+") as printed:
+        keywords = {"env": run.env, "stdout": printed, "stderr": printed, "text": True}
+        command = subprocess.Popen(line, **keywords)
+        try:
+            wait_for(lambda: len(_children(command.pid)) == 2)
+            os.kill(_children(command.pid)[0], signal.SIGKILL)
+            wait_for(lambda: state.exists() and _ended(state) >= 2)
+            command.send_signal(signal.SIGTERM)
+            assert command.wait(20) == 130
+        finally:
+            command.kill()
+            command.wait()
+        ended = _ended(state)
+        wait_for(lambda: not _children(command.pid), 20)
+        assert subprocess.run(line, **keywords).returncode == 0
+    text = (tmp_path / "printed").read_text()
+    assert "its process was killed by SIGKILL" in text and "it runs again" in text
+    assert "the same command goes on from here" in text
+    table = pd.read_csv(tmp_path / "tuned/trials.csv", dtype={"trial": str})
+    assert sorted(table["trial"]) == [str(n) for n in range(6)] and 2 <= ended < 6
+    assert table["status"].eq("completed").all()
 
 
 def wait_for(condition, seconds=240):
@@ -105,46 +149,21 @@ def wait_for(condition, seconds=240):
     raise AssertionError("waited in vain")
 
 
-@pytest.mark.slow
-def test_two_workers_share_a_search_and_one_that_is_killed_loses_no_trial(run, tmp_path):
-    """A chief, two workers; one is killed in its first trial; then the chief is stopped too."""
-    line = [*run.line, "--workers", "2", "--max-trials", "6", "--no-report", "--only"]
-    line += ["learning_rate"]
-    printed = open(tmp_path / "printed", "w+")
-    chief = subprocess.Popen(line, env=run.env, stdout=printed, stderr=printed, text=True)
-    try:
-        running = tmp_path / "tuned/searches/search/trials"
-        wait_for(lambda: len(list(running.glob("trial_*"))) >= 2)
-        state = json.loads((running / "oracle.json").read_text())
-        victim = sorted(state["ongoing_trials"])[0]
-        lost = state["ongoing_trials"][victim]
-        os.kill(_pid_of(victim, chief.pid), signal.SIGKILL)
-        assert chief.wait(300) == 0, pathlib.Path(printed.name).read_text()
-    finally:
-        chief.kill()
-        chief.wait()
-        printed.close()
-    text = (tmp_path / "printed").read_text()
-    assert f"{victim} died (exit code -9" in text
-    assert f"trial 0:{lost} is started again" in text
-    table = pd.read_csv(tmp_path / "tuned/trials.csv", dtype={"trial": str})
-    assert sorted(table["trial"]) == [str(n) for n in range(6)]
-    assert table["status"].eq("completed").all()
-    assert set(table["worker"]) == {"worker-0", "worker-1"}
+def _ended(state):
+    return len(json.loads(state.read_text())["oracle"]["end_order"])
 
 
-def _pid_of(name, parent):
-    """The process that is the worker `name` of the chief."""
+def _children(parent):
+    """Processes that train for this one."""
+    found = []
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            status = (folder / "status").read_text()
-            environment = (folder / "environ").read_bytes()
+            status, line = (folder / "status").read_text(), (folder / "cmdline").read_bytes()
         except OSError:
             continue
-        ours = f"PPid:\t{parent}\n" in status
-        if ours and f"KERASTUNER_TUNER_ID={name}\0".encode() in environment:
-            return int(folder.name)
-    raise AssertionError(f"no process of {name}")
+        if f"PPid:\t{parent}\n" in status and b"popen_loky" in line:
+            found.append(int(folder.name))
+    return found
 
 
 @pytest.mark.slow

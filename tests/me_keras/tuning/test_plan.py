@@ -26,7 +26,7 @@ def test_the_same_command_claims_its_folder_again(plan, tmp_path):
         ({"seed": 1}, r"another seed \(0, now 1\)"),
         ({"only": ("hidden_dim",)}, r"of another space \(differs in hidden_dim, learning_rate\)"),
         ({"objective": "uar"}, "another objective"),
-        ({"subjects": ("s01", "s02")}, "on other subjects"),
+        ({"subjects": ("s01", "s02")}, "with another subjects"),
     ],
 )
 def test_another_search_in_the_folder_is_refused(plan, changed, message):
@@ -42,7 +42,7 @@ def test_other_data_in_the_folder_is_refused(plan, flow):
     module.claim(plan())
     image = cv2.imread(str(flow / "s01_ne_01.png"))
     cv2.imwrite(str(flow / "s01_ne_01.png"), 255 - image)
-    with pytest.raises(OptionError, match="on other data"):
+    with pytest.raises(OptionError, match="with another data_digest"):
         module.claim(plan(prepared="elsewhere"))
 
 

@@ -1,3 +1,5 @@
+import types
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,13 +19,13 @@ def options(**values):
 def database(num_subjects, per_class=2):
     keys = np.repeat([f"d/s{n:02d}" for n in range(num_subjects)], 3 * per_class)
     labels = np.tile([0, 1, 2], num_subjects * per_class)
-    return labels, keys, np.full(len(keys), "d")
+    return types.SimpleNamespace(labels=labels, subject_keys=keys, datasets=["d"] * len(keys))
 
 
 def searches(options, num_subjects=10):
-    labels, keys, datasets = database(num_subjects)
-    splits = folds.leave_one_subject_out(keys, options.run.subjects)
-    return keys, splits, scopes.plan(options, labels, keys, datasets, splits)
+    prepared = database(num_subjects)
+    splits = folds.leave_one_subject_out(prepared.subject_keys, options.run.subjects)
+    return prepared.subject_keys, splits, scopes.plan(options, prepared, splits)
 
 
 @settings(deadline=None, max_examples=60)
@@ -68,15 +70,17 @@ def test_development_parts_the_subjects(seed):
     assert set(keys[list(inner)]) == set(search.subjects)
 
 
-def test_development_subjects_are_like_the_whole():
-    # half of the subjects show only class 0, the other half only class 1, one of them often
+@pytest.mark.parametrize("databases", [("a", "a"), ("a", "b")])
+def test_development_subjects_are_like_the_whole(databases):
+    # half of the subjects are of one kind, class and database, the other half of another
     keys = np.repeat([f"s{n}" for n in range(8)], 4)
-    labels = np.repeat([0, 1] * 4, 4)
+    labels, datasets = np.repeat([0, 1] * 4, 4), np.repeat([*databases] * 4, 4)
+    prepared = types.SimpleNamespace(labels=labels, subject_keys=keys, datasets=datasets)
     splits = folds.leave_one_subject_out(keys)
-    drawn = scopes.development_subjects(
-        options(development_share=0.5), labels.astype(str), keys, splits
-    )
-    assert sorted(int(key[1]) % 2 for key in drawn) == [0, 0, 1, 1]
+    for seed in range(3):
+        chosen = options(development_share=0.5, seed=seed)
+        drawn = scopes.development_subjects(chosen, prepared, splits)
+        assert sorted(int(key[1]) % 2 for key in drawn) == [0, 0, 1, 1]
 
 
 def test_development_is_drawn_by_seed_and_can_be_named():
@@ -104,10 +108,11 @@ def test_nested_has_a_search_for_each_held_out_subject_without_it():
 
 def test_nested_keeps_other_clips_of_tested_subjects_out():
     # parts fixed by the database may share a subject
-    labels, keys, datasets = database(6)
+    prepared = database(6)
+    keys = prepared.subject_keys
     train = np.arange(0, len(keys) - 2)
     splits = [folds.Fold("test", train, np.arange(len(keys) - 2, len(keys)))]
-    (search,) = scopes.plan(options(scope="nested"), labels, keys, datasets, splits)
+    (search,) = scopes.plan(options(scope="nested"), prepared, splits)
     assert keys[-1] not in search.subjects and len(search.subjects) == 5
 
 

@@ -99,6 +99,8 @@ def test_a_file_of_ranges(tmp_path):
         ({"hidden_dim": 16}, "expected a list of values or"),
         ({"dropout": {"low": 0.5, "high": 0.1}}, "needs low < high"),
         ({"learning_rate": {"low": 0, "high": 0.1, "log": True}}, "low > 0 with log"),
+        ({"epochs": {"low": 5, "high": 9, "step": "two"}}, "step must be a number above 0"),
+        ({"learning_rate": [0.1, float("nan")]}, "expected finite numbers"),
         ({"shift": [0.1, 0.9]}, "shift must lie in"),
         ({"fusion_order": {"low": 0, "high": 1}}, "give a list of values"),
         ([1], "expected a JSON object"),
