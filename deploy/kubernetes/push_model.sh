@@ -25,6 +25,8 @@ chmod -R a+rX "$incoming"
 mv -T "$incoming" "$base/$version"
 '
 
+# A writer that another push left, ended or still ending, would make `apply` change nothing, or fail.
+kube delete pod model-writer --ignore-not-found --wait --timeout=120s >/dev/null
 trap 'kube delete pod model-writer --ignore-not-found --wait=false >/dev/null' EXIT
 kube apply -f "$(dirname "$0")/model-writer.yaml"
 kube wait --for=condition=Ready pod/model-writer --timeout=180s

@@ -91,6 +91,21 @@ def test_threads_are_the_cpu_limit(flags, serving, container, configs):
     assert len(threads) == 1
 
 
+def test_every_size_of_a_batch_is_warmed_up(configs):
+    """The batcher pads to these sizes, so no request meets a size that was not run before."""
+    warmup = pytest.importorskip("me_keras.exporting.warmup")
+    assert list(warmup.BATCHES) == list(configs["batching"].allowed_batch_sizes)
+
+
+def test_the_development_server_has_the_same_limits(configs):
+    from me_keras.serve import ServeOptions
+    from me_keras.serving import models
+
+    (model,) = configs["models"].model_config_list.config
+    assert models.KEPT == model.model_version_policy.latest.num_versions
+    assert ServeOptions().max_batch == configs["batching"].max_batch_size.value
+
+
 def test_memory_limits_agree(serving, container):
     compose_limit = serving["deploy"]["resources"]["limits"]["memory"]
     assert compose_limit == "2G" and container["resources"]["limits"]["memory"] == "2Gi"

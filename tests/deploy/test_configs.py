@@ -28,6 +28,7 @@ KNOWN_FLAGS = {
     "monitoring_config_file",
     "enable_model_warmup",
     "enable_grpc_healthcheck_service",
+    "enable_profiler",
 }
 
 
@@ -83,6 +84,11 @@ def test_built_messages_have_the_servers_field_numbers(messages):
 
 def test_flags_are_the_servers(flags):
     assert set(flags) <= KNOWN_FLAGS
+
+
+def test_nobody_can_profile_the_server(flags):
+    """On by default, for whoever reaches the gRPC port."""
+    assert flags["enable_profiler"] == "false"
 
 
 def test_a_batching_file_comes_with_batching(flags):

@@ -64,10 +64,11 @@ def test_the_version_arrives_whole_and_readable(push, version, tmp_path):
     assert [p.name for p in arrived.parent.iterdir()] == ["7"], "something was left behind"
 
 
-def test_the_writer_is_started_awaited_and_removed(push, version, tmp_path):
+def test_an_older_writer_is_awaited_and_the_new_one_removed(push, version, tmp_path):
     push(version)
-    verbs = [line.split()[2] for line in (tmp_path / "log").read_text().splitlines()]
-    assert verbs == ["apply", "wait", "exec", "delete"]
+    calls = [line.split()[2:] for line in (tmp_path / "log").read_text().splitlines()]
+    assert [call[0] for call in calls] == ["delete", "apply", "wait", "exec", "delete"]
+    assert "--wait" in calls[0] and "--wait=false" in calls[-1]
 
 
 def test_an_existing_version_is_kept(push, version, tmp_path):

@@ -113,7 +113,7 @@ def test_commands_name_files_that_exist(readme, folder):
 def test_commands_run_modules_that_exist(readme, folder):
     root = folder.parent
     modules = set(re.findall(r"python -m (me_keras[\w.]*)", readme))
-    assert {"me_keras.export", "me_keras.predict", "me_keras.serving.local"} <= modules
+    assert {"me_keras.export", "me_keras.predict", "me_keras.serve"} <= modules
     missing = [m for m in modules if not (root / (m.replace(".", "/") + ".py")).exists()]
     missing = [m for m in missing if not (root / m.replace(".", "/") / "__init__.py").exists()]
     assert not missing
@@ -155,6 +155,12 @@ def test_limits_said_are_the_limits_set(readme, configs):
     assert int(pairs) == configs["batching"].max_batch_size.value
     (threads,) = re.findall(r"are one number, (\d+)", readme)
     assert int(threads) == configs["batching"].num_batch_threads.value
+
+
+def test_it_says_what_cannot_be_switched_off_and_who_may_write(readme, manifests):
+    assert "HandleReloadConfigRequest" in readme and "Port 8500 stays inside" in readme
+    user = manifests["Pod", "model-writer"]["spec"]["securityContext"]["runAsUser"]
+    assert f"user and group {user}" in readme and "fsGroupPolicy: File" in readme
 
 
 def test_it_says_what_was_not_run(readme):
