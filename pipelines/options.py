@@ -1,7 +1,6 @@
 """Options of preparing clips and of drawing training pairs. Plain records: no TensorFlow needed."""
 
 import dataclasses
-import os
 from typing import Optional
 
 from pipelines import cli
@@ -42,12 +41,6 @@ class PreparationOptions:
 
     def __post_init__(self):
         cli.check(self)
-
-    @property
-    def root(self):
-        """What the database's `read` takes: a folder, or several as "smic=DIR"; None if not set."""
-        root = self.data_root or os.environ.get("ME_KERAS_DATA") or None
-        return root[0] if isinstance(root, (list, tuple)) and len(root) == 1 else root
 
 
 @dataclasses.dataclass(frozen=True)
