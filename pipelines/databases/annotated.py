@@ -54,6 +54,7 @@ class AnnotatedDatabase(Database):
         releases: words in the path of a release, the preferred first; "" is a path without any.
         row_errata: known by their row; they hold for a sheet of `num_rows` rows.
         unlabelled: clips known to have frames and no row: left out without a word.
+        leave: name of a folder -> whether it is none of the database's.
         longest: frames; a longer clip gets a note, for it can hardly be a micro-expression.
         own_folders: whether a folder holds one clip; else it is a recording of several or none.
     """
@@ -69,6 +70,7 @@ class AnnotatedDatabase(Database):
     row_errata: tuple[rows.RowErratum, ...] = ()
     num_rows: int = 0
     unlabelled: tuple[trees.Key, ...] = ()
+    leave: collections.abc.Callable = lambda name: False
     longest: int = 0
     own_folders: bool = True
 
@@ -102,13 +104,13 @@ class AnnotatedDatabase(Database):
 
         Raises DataError, naming the archives, loops and other databases met, if no clip is there.
         """
-        tree = trees.walk(self.folder(root), self.name, self.key_of)
+        tree = trees.walk(self.folder(root), self.name, self.key_of, self.leave)
         if not tree.folders:
             found = "".join(f"; {line}" for line in tree.remarks()[:3])
             raise schema.DataError(
                 f"no folder like {self.example} under {tree.root}{found}. {self.advice()}"
             )
-        ranks = {f: self._rank(tree.root, f) for own in tree.folders.values() for f in own}
+        ranks = {f: self.rank(tree.root, f) for own in tree.folders.values() for f in own}
         best = min(ranks.values())
         for key, places in list(tree.folders.items()):
             tree.folders[key] = [folder for folder in places if ranks[folder] == best]
@@ -116,8 +118,8 @@ class AnnotatedDatabase(Database):
                 del tree.folders[key]
         return tree
 
-    def _rank(self, root, folder):
-        """Place of a folder's release among the preferred ones; of the deepest that tells."""
+    def rank(self, root, folder: trees.Folder) -> int:
+        """Place of a folder's release among the preferred ones, told by the deepest name."""
         below = pathlib.Path(folder.path).relative_to(root).parts[:-1]
         for name in reversed((root.resolve().name, *below)):
             for rank, word in enumerate(self.releases):

@@ -18,7 +18,7 @@ import re
 import numpy as np
 
 from pipelines import progress, schema
-from pipelines.databases import casme2, samm, smic_annotation
+from pipelines.databases import casme2, samm, smic
 from pipelines.databases import sheet as sheets
 from pipelines.databases import tree as trees
 from pipelines.databases.database import Database
@@ -204,8 +204,8 @@ def _survey(root):
 def _names(dataset: str, subject: str, clip: str) -> tuple[str, str, str]:
     """Dataset, subject and clip as the loaders of frames call them; "" for what is none."""
     if dataset == "smic":
-        parsed = smic_annotation.parse(clip)
-        return dataset, *((f"s{parsed.subject:02d}", str(parsed)) if parsed else (subject, ""))
+        name = smic.clip_name(clip)
+        return dataset, name.split("_")[0] or subject, name
     if dataset == "casme2":
         # EP02_01f, EP01_2, EP09f, EP06_02_01; but EP02_01f_1 is another image of the first
         is_clip = re.fullmatch(r"EP\d+(_\d+(_\d\d)?)?f?", clip, re.IGNORECASE)

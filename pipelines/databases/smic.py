@@ -5,7 +5,7 @@ Reads the three releases, wherever under the root they lie; the first of this or
     cropped  SMIC_all_cropped/HS/s1/micro/negative/s1_ne_01/reg_image012345.bmp onset to offset
     long     SMIC-E_raw_long/HS_long/SMIC-HS-E/s01/s1_ne_01/image012345.jpg     a longer recording
 Frame numbers are those of the recording. Names come padded or not ("s1_ne_1", "s01_ne_01"); here
-they are padded. The class is that of the clip's name. No release labels an apex.
+they are padded. The class is that of the clip's name. No release labels an apex. 164 clips.
 """
 
 from __future__ import annotations
@@ -15,89 +15,93 @@ import os
 import re
 
 from pipelines import schema
-from pipelines.databases import clips
+from pipelines.databases import rows
+from pipelines.databases import sheet as sheets
 from pipelines.databases import tree as trees
-from pipelines.databases.database import ANY, Database
-from pipelines.databases.database import Erratum as KnownGap
+from pipelines.databases.annotated import AnnotatedDatabase
+from pipelines.databases.database import Erratum
 from pipelines.databases.rows import Row
-from pipelines.databases.smic_annotation import (
-    ERRATA,
-    NO_ROW,
-    TOKENS,
-    Erratum,
-    Name,
-    find_sheet,
-    parse,
-    read_sheet,
-)
 
 RELEASES = ("raw", "cropped", "long")  # preferred first: less to read, nothing registered
 
 # A folder of more frames than this is a long recording: no micro-expression of SMIC exceeds 58.
 LONGEST = 100
 
+_HELD = "a second or third expression of a long recording, without a row of its own in the sheet"
+_ABSENT = "not in the annotation sheet of SMIC-HS-E; the other releases hold these frames"
+_SHORT = "the sheet's offset is {} short of the raw release, whose frames are the reference"
+# Also known, and right by construction: the cropped release is without s18_sur_03, without two
+# frames of s03_po_08 and one each of s03_sur_01, s03_sur_05 and s03_ne_16.
+ERRATA = (
+    Erratum("s03_ne_16", "offset", 409062, 409063, _SHORT.format("1 frame")),
+    Erratum("s03_po_08", "offset", 402223, 402225, _SHORT.format("2 frames")),
+    Erratum("s03_sur_01", "offset", 308889, 308890, _SHORT.format("1 frame")),
+    Erratum("s03_sur_05", "offset", 402326, 402327, _SHORT.format("1 frame")),
+)
+# In SMIC-HS-E: clips without a row; clip -> onset, offset and the clip whose recording holds it.
+NO_ROW = {
+    "s03_ne_03": (302370, 302380, "s03_ne_02"),
+    "s04_ne_05": (219343, 219361, "s04_ne_04"),
+    "s04_ne_06": (219413, 219435, "s04_ne_04"),
+    "s09_sur_02": (61250, 61291, "s09_sur_01"),
+    "s03_ne_20": (426679, 426709, ""),  # nor is their recording in that release
+    "s01_ne_02": (563854, 563885, ""),
+    "s02_sur_05": (219114, 219143, ""),
+}
+_NOTES = {
+    "s18_sur_03": "the sheet calls it negative; name, folder and the MEGC list say surprise: the "
+    "name holds. The cropped release lacks it"
+}
 
-@dataclasses.dataclass(frozen=True)
-class _Found:
-    """A folder that holds a clip, or a recording around it."""
-
-    name: Name
-    folder: str
-    release: str
-    paths: tuple[str, ...]
-    numbers: tuple[int, ...]
+_CLIP = re.compile(r"(?:.*_)?s0*(\d+)_([a-z]+)_0*(\d+)", re.IGNORECASE)
+_COLUMNS = {"clip": ("filename",), "onset": ("onsetf",), "offset": ("offsetf",)}
 
 
-class _Smic(Database):
-    name = "smic"
-    help = """\
-Apply for SMIC at the Center for Machine Vision and Signal Analysis (CMVS), University of Oulu
-(https://www.oulu.fi/cmvs; a signed licence, academic use). Expected under the root, unpacked:
-SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image012345.bmp, or SMIC_all_cropped in the same layout,
-or SMIC-HS-E/s01/s1_ne_01/image012345.jpg with SMIC-HS-E_annotation.xlsx."""
-    errata = tuple(
-        KnownGap(str(name), "offset", ANY, erratum.offset, erratum.reason)
-        for name, erratum in ERRATA.items()
-        if erratum.offset and not erratum.onset
-    )
+def clip_name(text: str) -> str:
+    """ "S1_NE_1" or "s01_s1_ne_01" -> "s01_ne_01", whatever the token; "" for any other text."""
+    match = _CLIP.fullmatch(text)
+    return f"s{int(match[1]):02d}_{match[2].lower()}_{int(match[3]):02d}" if match else ""
 
-    def find_clips(self, root, skipped):
-        """See `Database`: the clips in order of subject, class and index; none has an apex."""
-        tree = self._walk(self.folder(root))
-        found = _open(tree, skipped)
-        release = next((r for r in RELEASES if any(item.release == r for item in found)), "raw")
-        chosen = _each_once([item for item in found if item.release == release], skipped)
-        sheet = find_sheet(tree) if release == "long" else None
-        if sheet:
-            pairs = _rows_of_recordings(chosen, sheet, skipped)
-        else:
-            pairs = [(item.name, _row(item), item) for item in chosen.values()]
-        made = []
-        for name, row, item in pairs:
-            try:
-                if row.fault:
-                    raise schema.DataError(row.fault)
-                made.append(clips.clip("smic", row, name.emotion, item.paths, item.numbers))
-            except schema.DataError as error:
-                place = row.place if row.fault else item.folder
-                skipped.append(_lost(name, place, str(error)))
-        return sorted(made, key=lambda clip: clip.key)
 
-    def _walk(self, root):
-        """What lies under `root`; other databases and other parts of SMIC are not entered."""
-        tree = trees.walk(root, "smic", lambda folder: parse(folder.names[-1]), _is_other_part)
-        if _is_other_part(root.resolve().name):
+class _Smic(AnnotatedDatabase):
+    """The rows stand for folders, or in the sheet of the long recordings."""
+
+    def tree(self, root):
+        """See `AnnotatedDatabase`: not the slower cameras' recordings, nor rest."""
+        folder = self.folder(root)
+        if _is_other_part(folder.resolve().name):
             raise schema.DataError(
-                f"{root} is not SMIC-HS: only the HS part is read. {self.advice()}"
+                f"{folder} is not SMIC-HS: only the HS part is read. {self.advice()}"
             )
-        if not tree.folders:
-            found = "".join(f"; {line}" for line in tree.remarks()[:3])
-            raise schema.DataError(f"no clip of SMIC-HS under {root}{found}. {self.advice()}")
-        return tree
+        return super().tree(root)
+
+    def rank(self, root, folder):
+        """See `AnnotatedDatabase`: the place of the release, told by the parent and the files."""
+        if any(name.lower().startswith("reg") for name in folder.images[:1]):
+            return RELEASES.index("cropped")
+        is_long = len(folder.names) > 1 and re.fullmatch(r"s\d+", folder.names[-2].lower())
+        return RELEASES.index("long" if is_long else "raw")
+
+    def find_rows(self, tree):
+        """See `AnnotatedDatabase`."""
+        some = next(iter(tree.folders.values()))[0]
+        release = RELEASES[self.rank(tree.root, some)]
+        sheet = _find_sheet(tree) if release == "long" else None
+        if sheet:
+            return _listed(sheet, tree), os.path.basename(sheet)
+        for folder, *_ in tree.folders.values() if release == "long" else ():
+            if len(folder.images) > LONGEST:
+                raise schema.DataError(
+                    f"{folder.path}: {len(folder.images)} frames, a long recording, and no "
+                    "SMIC-HS-E_annotation.xlsx near it to tell onset and offset: put it there"
+                )
+        whole = {e.clip: e.use for e in ERRATA} if release == "cropped" else {}
+        return [_row(key, own[0].path, whole.get(key)) for key, own in tree.folders.items()], ""
 
 
-def _lost(name: Name, path: str, reason: str) -> schema.Skipped:
-    return schema.Skipped(name.key, path, reason, name.emotion)
+def _row(name: str, place: str, offset=None) -> Row:
+    subject, token, _ = name.split("_")
+    return Row(place, subject, name, (name,), offset=offset, emotion=token)
 
 
 def _is_other_part(name: str) -> bool:
@@ -106,70 +110,46 @@ def _is_other_part(name: str) -> bool:
     return bool({"vis", "nir", "non"} & set(words)) or words == ["nonmicro"]
 
 
-def _open(tree, skipped) -> list[_Found]:
-    """The clips in the folders that can be used; the others are reported."""
-    found = []
-    places = [(name, place.path) for name, own in tree.folders.items() for place in own]
-    for name, folder in places:
-        try:
-            if name.token not in TOKENS:
-                expected = ", ".join(TOKENS)
-                raise schema.DataError(f"unknown class {name.token!r}: expected {expected}")
-            paths, numbers = clips.list_frames(folder)
-            found.append(_Found(name, folder, _release(folder, paths[0]), paths, numbers))
-        except schema.DataError as error:
-            skipped.append(_lost(name, folder, str(error)))
-    return found
+def _find_sheet(tree: trees.Tree) -> str | None:
+    """The annotation sheet of a copy, or near its root; the 2019 edition if both are there."""
+    for paths in (tree.sheets, trees.sheets_above(tree.root)):
+        named = [(os.path.basename(path).lower(), path) for path in paths]
+        found = [pair for pair in named if re.match(r"smic[-_]hs[-_]e[-_]annotation", pair[0])]
+        if found:
+            return min(found, key=lambda p: ("2019" not in p[0], -len(p[1]), p))[1]
+    return None
 
 
-def _release(folder: str, path: str) -> str:
-    """Which release a clip's folder belongs to, by its parent and its files' names."""
-    if os.path.basename(path).lower().startswith("reg"):
-        return "cropped"
-    parent = os.path.basename(os.path.dirname(os.path.abspath(folder))).lower()
-    return "long" if re.match(r"s\d+$", parent) else "raw"
+def _listed(sheet, tree) -> list[Row]:
+    """The rows of the sheet of SMIC-HS-E, and those of the clips that it lacks."""
+    found: dict[str, Row] = {}
+    for line in sheets.read(sheet, _COLUMNS, tab="HS"):
+        name = clip_name(line["clip"])
+        read = rows.row(line, "", "")
+        if name and (read.fault or None not in (read.onset, read.offset)):
+            notes = (_NOTES[name],) if name in _NOTES else ()
+            own = _row(name, read.place)
+            found[name] = dataclasses.replace(
+                own, onset=read.onset, offset=read.offset, fault=read.fault, notes=notes
+            )
+    for name, (onset, offset, host) in NO_ROW.items():
+        if name not in found and {name, host} & tree.folders.keys():
+            own = dataclasses.replace(_row(name, sheet), onset=onset, offset=offset)
+            notes = (_HELD if host else _ABSENT,)
+            found[name] = dataclasses.replace(own, folders=(name, host), notes=notes)
+    return list(found.values())
 
 
-def _each_once(found: list[_Found], skipped) -> dict[Name, _Found]:
-    chosen: dict[Name, _Found] = {}
-    for item in found:
-        first = chosen.setdefault(item.name, item)
-        if first is not item:
-            reason = f"a second copy of the clip in {first.folder}: remove one"
-            skipped.append(_lost(item.name, item.folder, reason))
-    return chosen
-
-
-def _row(item: _Found) -> Row:
-    """The row of a clip that its folder holds from onset to offset."""
-    if item.release == "long" and len(item.paths) > LONGEST:
-        raise schema.DataError(
-            f"{item.folder}: {len(item.paths)} frames, a long recording, and no "
-            "SMIC-HS-E_annotation.xlsx near it to tell onset and offset: put it there"
-        )
-    erratum = ERRATA.get(item.name, Erratum(""))
-    last = item.numbers[-1]
-    offset = max(last, erratum.offset or last) if item.release == "cropped" else last
-    notes = (erratum.reason,) if item.release == "long" and erratum.reason else ()
-    return item.name.row(Row(item.folder, "", "", (), offset=offset, notes=notes))
-
-
-def _rows_of_recordings(folders: dict[Name, _Found], sheet: str, skipped):
-    """The rows of the sheet of SMIC-HS-E, each with the recording that holds its clip."""
-    listed, file = read_sheet(sheet), os.path.basename(sheet)
-    for name, item in folders.items():
-        if name not in listed:
-            reason = f"no row with an onset and an offset for it in {file}"
-            skipped.append(_lost(name, item.folder, reason))
-    pairs = []
-    for name, row in listed.items():
-        erratum = ERRATA.get(name, Erratum(""))
-        host = folders.get(name) or folders.get(erratum.inside or name)
-        if host:
-            pairs.append((name, row, host))
-        elif not erratum.inside and erratum.reason != NO_ROW:  # else this release lacks it
-            skipped.append(_lost(name, sheet, f"{file} has a row for it, but there is no folder"))
-    return pairs
-
-
-DATABASE = _Smic()
+DATABASE = _Smic(
+    name="smic",
+    help="""\
+Apply for SMIC at the Center for Machine Vision and Signal Analysis (CMVS), University of Oulu
+(https://www.oulu.fi/cmvs; a signed licence, academic use). Expected under the root, unpacked:
+SMIC_all_raw/HS/s1/micro/negative/s1_ne_01/image012345.bmp, or SMIC_all_cropped in the same layout,
+or SMIC-HS-E/s01/s1_ne_01/image012345.jpg with SMIC-HS-E_annotation.xlsx.""",
+    example="HS/s1/micro/negative/s1_ne_01",
+    key_of=lambda folder: clip_name(folder.names[-1]) or None,
+    leave=_is_other_part,
+    emotions={"ne": "negative", "po": "positive", "sur": "surprise"},
+    errata=ERRATA,
+)

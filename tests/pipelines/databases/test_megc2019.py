@@ -80,7 +80,7 @@ def test_one_or_two_by_name_will_do_and_the_protocol_says_what_lacks(root):
 
 
 def test_a_database_that_is_not_under_the_root_is_named(tmp_path):
-    with pytest.raises(schema.DataError, match="megc2019 needs smic: no clip of SMIC-HS"):
+    with pytest.raises(schema.DataError, match="megc2019 needs smic: no folder like HS/s1/micro"):
         megc2019.DATABASE.read(tmp_path)
     disk.write_copy(tmp_path, "smic")
     with pytest.raises(schema.DataError, match="megc2019 needs casme2: no folder like sub01"):

@@ -5,9 +5,10 @@ import pathlib
 
 import pandas as pd
 import pytest
+from rendered import smic as releases
 
 from pipelines import schema
-from pipelines.databases import smic, smic_annotation
+from pipelines.databases import smic
 
 REAL = pathlib.Path(os.environ.get("ME_KERAS_TEST_DATA", "/nowhere"), "smic_clips.csv")
 
@@ -27,6 +28,23 @@ def write_sheet(path, rows):
     with pd.ExcelWriter(path) as writer:
         pd.DataFrame({"Filename": ["s1_ne_09"]}).to_excel(writer, sheet_name="VIS", index=False)
         table.to_excel(writer, sheet_name="HS", index=False)
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        ("s1_ne_01", "s01_ne_01"),
+        ("s01_ne_1", "s01_ne_01"),
+        ("S20_SUR_12", "s20_sur_12"),
+        ("s01_s1_ne_01", "s01_ne_01"),
+        ("s1_su_01", "s01_su_01"),
+        ("s1_non_micro_01", ""),
+        ("s02_sur_01_1", ""),
+        ("micro", ""),
+    ],
+)
+def test_names_in_all_spellings(text, name):
+    assert smic.clip_name(text) == name
 
 
 @pytest.mark.parametrize("start", ["", "SMIC_all_raw", "SMIC_all_raw/HS", "SMIC_all_raw/HS/s2"])
@@ -60,9 +78,7 @@ def test_cropped_and_preference(tmp_path):
     write(cropped, range(3), prefix="reg_image")
     assert "reg_image" in smic.DATABASE.read(tmp_path)[0].frames[0]
     write(tmp_path / "SMIC_all_raw/HS/s1/micro/negative/s1_ne_01", range(3))
-    (clip,) = smic.DATABASE.read(
-        tmp_path
-    )  # the raw release is preferred, and nothing is read twice
+    (clip,) = smic.DATABASE.read(tmp_path)  # the raw release is preferred, nothing is read twice
     assert "SMIC_all_raw" in clip.frames[0]
 
 
@@ -106,11 +122,19 @@ def test_long_rows_and_folders_that_do_not_match_are_reported(tmp_path):
     skipped = []
     assert [clip.clip for clip in smic.DATABASE.read(tmp_path, skipped)] == ["s05_ne_01"]
     reasons = {item.key.rpartition("/")[2]: item.reason for item in skipped}
-    assert set(reasons) == {"s05_ne_02", "s05_ne_03", "s06_po_01"}
-    assert "no row" in reasons["s05_ne_02"]
+    assert set(reasons) == {"s5_ne_02", "s05_ne_03", "s06_po_01"}
+    assert "no row for it in SMIC-HS-E_annotation.xlsx" in reasons["s5_ne_02"]
     assert "holds 0 of the frames 200-230: copy it again" in reasons["s05_ne_03"]
     assert "no folder" in reasons["s06_po_01"]
-    with pytest.raises(schema.DataError, match="no row"):
+    with pytest.raises(schema.DataError, match="s05_ne_03: .* holds 0 of the frames"):
+        smic.DATABASE.read(tmp_path)
+
+
+def test_an_unreadable_cell_is_an_error(tmp_path):
+    write(tmp_path / "SMIC-HS-E/s05/s5_ne_01", range(100, 160))
+    sheet = tmp_path / "SMIC-HS-E_annotation.xlsx"
+    write_sheet(sheet, [("s5", "s5_ne_01", "1,10", 130)])
+    with pytest.raises(schema.DataError, match=f"{sheet}: line 2: .*column OnsetF: '1,10' is no"):
         smic.DATABASE.read(tmp_path)
 
 
@@ -130,14 +154,14 @@ def test_clips_that_cannot_be_used_are_reported(tmp_path):
     write(micro / "s1_xx_01", range(5))
     write(tmp_path / "copy/s1/micro/negative/s1_ne_01", range(5))
     skipped = []
-    assert [clip.clip for clip in smic.DATABASE.read(tmp_path, skipped)] == ["s01_ne_01"]
+    (clip,) = smic.DATABASE.read(tmp_path, skipped)
+    assert clip.clip == "s01_ne_01" and "a second copy in" in clip.notes[0]
     reasons = {item.key.rpartition("/")[2]: item.reason for item in skipped}
     assert "1 frame: a clip needs two" in reasons["s01_ne_02"]
     assert "no numbered image" in reasons["s01_ne_03"]
-    assert "unknown class 'xx'" in reasons["s01_xx_01"]
-    assert "a second copy" in reasons["s01_ne_01"]
+    assert "unknown emotion 'xx': expected one of negative, positive" in reasons["s01_xx_01"]
     assert all(os.path.isdir(item.path) for item in skipped)
-    with pytest.raises(schema.DataError, match="s1_"):
+    with pytest.raises(schema.DataError, match="s01_ne_02: "):
         smic.DATABASE.read(tmp_path)
 
 
@@ -178,7 +202,7 @@ def test_links_in_a_circle_end(tmp_path):
 @pytest.mark.parametrize("make", ["nothing", "empty", "archive", "vis", "other"])
 def test_no_data_says_where_to_apply_and_what_is_expected(tmp_path, make):
     root = tmp_path / "SMIC"
-    expected = "no clip of SMIC-HS under"
+    expected = "no folder like HS/s1/micro/negative/s1_ne_01 under"
     if make == "nothing":
         expected = "no such folder"
     else:
@@ -204,34 +228,53 @@ def test_no_data_says_where_to_apply_and_what_is_expected(tmp_path, make):
 def test_the_164_real_names(tmp_path, release):
     """Folders and frame numbers as released, errata included; frames are empty files."""
     table = pd.read_csv(REAL)
-    rows = []
-    held = {"s03_ne_03": "s3_ne_02", "s04_ne_05": "s4_ne_04", "s04_ne_06": "s4_ne_04"}
-    held["s09_sur_02"] = "s9_sur_01"
-    absent = {"s03_ne_20", "s01_ne_02", "s02_sur_05"}
-    short = {"s03_ne_16": 1, "s03_po_08": 2, "s03_sur_01": 1, "s03_sur_05": 1}
+    listed = []
     for row in table.itertuples():
-        name = smic_annotation.parse(row.clip)
-        plain = f"s{name.subject}_{name.token}_{name.index:02d}"
-        if release == "long" and row.clip not in absent:
-            numbers = range(row.onset - 6, row.offset + 7)
-            folder = tmp_path / f"SMIC-HS-E/s{name.subject:02d}" / held.get(row.clip, plain)
-            write(folder, numbers, suffix="jpg")
-            if row.clip not in held:
-                offset = row.offset - short.get(row.clip, 0)
-                rows.append((f"s{name.subject}", plain, row.onset, offset))
-        elif release != "long" and (release, row.clip) != ("cropped", "s18_sur_03"):
-            micro = tmp_path / f"SMIC_all_{release}/HS/s{name.subject}/micro"
-            folder = micro / schema.CLASSES[row.label] / plain
-            prefix = "reg_image" if release == "cropped" else "image"
-            write(folder, range(row.onset, row.offset + 1), prefix)
+        numbers = releases.numbers(release, row.clip, row.onset, row.offset)
+        around = range(row.onset - 6, row.offset + 7) if numbers and release == "long" else numbers
+        for number in around:
+            path = tmp_path / releases.frame(release, row.clip, number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"BM")
+        if numbers:
+            listed.append((row.clip, row.onset, row.offset))
     if release == "long":
-        write_sheet(tmp_path / "SMIC-HS-E_annotation.xlsx", rows)
-        assert len(rows) == 157
+        sheet = releases.annotation(listed)
+        assert len(sheet) == 157
+        sheet.to_excel(tmp_path / releases.SHEET, sheet_name="HS", index=False)
     clips = {clip.clip: clip for clip in smic.DATABASE.read(tmp_path)}
     assert len(clips) == {"raw": 164, "cropped": 163, "long": 161}[release]
     assert len({clip.subject_key for clip in clips.values()}) == 16
     for row in table.itertuples():
         clip = clips.get(row.clip)
         if clip is not None:
+            last = releases.numbers(release, row.clip, row.onset, row.offset)[-1]
             found = (clip.numbers[0], clip.numbers[-1], clip.label, clip.subject)
-            assert found == (row.onset, row.offset, row.label, row.subject)
+            assert found == (row.onset, last, row.label, row.subject)
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "csv"])
+def test_of_two_editions_of_the_sheet_the_later_is_read(tmp_path, suffix):
+    write(tmp_path / "SMIC-HS-E/s03/s3_po_08", range(402190, 402230))
+    rows = {"Filename": ["s3_po_08", "s3_po_09", None], "Onset F": [402194, "/", None]}
+    for year, offset in (("", 402210), ("_2019", 402223)):
+        table = pd.DataFrame({**rows, "OffsetF": [offset, 5, None], "Onset2F": None})
+        path = tmp_path / f"smic-hs-e_ANNOTATION{year}.{suffix}"
+        if suffix == "csv":
+            table.to_csv(path, index=False)
+        else:
+            table.to_excel(path, sheet_name="HS", index=False, startrow=3)
+    (tmp_path / "SMIC-VIS-E_annotation.xlsx").write_bytes(b"never opened")
+    (clip,) = smic.DATABASE.read(tmp_path)  # s3_po_09 has no onset: no row
+    assert (clip.numbers[0], clip.numbers[-1]) == (402194, 402225)  # two frames short in the sheet
+
+
+def test_a_sheet_that_is_none(tmp_path):
+    write(tmp_path / "SMIC-HS-E/s05/s5_ne_01", range(100, 160))
+    sheet = tmp_path / "SMIC-HS-E_annotation.xlsx"
+    sheet.write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(schema.DataError, match="annotation.xlsx: cannot be read as a spreadsheet"):
+        smic.DATABASE.read(tmp_path)
+    pd.DataFrame({"Filename": ["s5_ne_01"], "Onset": [1]}).to_excel(sheet, sheet_name="HS")
+    with pytest.raises(schema.DataError, match="no column for onset .onsetf."):
+        smic.DATABASE.read(tmp_path)
