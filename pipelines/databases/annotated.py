@@ -80,7 +80,7 @@ class AnnotatedDatabase(Database):
         found, sheet_names = self.find_rows(tree)
         made: dict[str, schema.Clip] = {}
         used = set(self.unlabelled)
-        listed: dict[str, tuple] = {}  # folder -> paths and numbers of its frames
+        listed: dict[str, tuple] = {}  # folder -> `clips.list_frames`
         for index, row in enumerate(found):
             used.update(row.folders)
             key = f"{self.name}/{row.subject}/{row.clip}"
@@ -193,6 +193,6 @@ class AnnotatedDatabase(Database):
         first, *twins = (folder.path for folder in tree.folders[key])
         if first not in listed:
             listed[first] = clips.list_frames(first)
-        paths, numbers = listed[first]
-        notes = tuple(f"a second copy in {twin}: not read" for twin in twins)
+        paths, numbers, said = listed[first]
+        notes = (*said, *(f"a second copy in {twin}: not read" for twin in twins))
         return clips.clip(self.name, row, word, paths, numbers, notes, self.longest)

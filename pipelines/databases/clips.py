@@ -9,15 +9,16 @@ from pipelines.databases.rows import Row
 from pipelines.faces import frames
 
 
-def list_frames(folder: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Paths and numbers of a folder's frames. Raises DataError if there are none."""
+def list_frames(folder: str) -> tuple[tuple[str, ...], tuple[int, ...], list[str]]:
+    """Paths and numbers of a folder's frames, and notes. Raises DataError if there are none."""
+    notes: list[str] = []
     try:
-        paths, numbers = frames.list_frames(folder)
+        paths, numbers = frames.list_frames(folder, notes)
     except OSError as error:
         raise schema.DataError(f"{folder}: cannot be read ({error.strerror})") from error
     if not paths:
         raise schema.DataError(f"{folder} holds no numbered image: copy it again")
-    return paths, numbers
+    return paths, numbers, notes
 
 
 def clip(database, row: Row, emotion, paths, numbers, notes=(), longest=0) -> schema.Clip:

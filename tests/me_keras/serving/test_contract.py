@@ -163,6 +163,24 @@ def test_status_and_metadata(client, server, size):
     }
 
 
+TRUST = ("displacement_mean_px", "displacement_max_px", "reconstruction_gain")
+
+
+@pytest.mark.parametrize("signature", [*EVERY, "displacement"])
+def test_every_answer_says_how_far_the_face_moved(client, size, signature):
+    """And so that frames without motion can be told apart."""
+    moved = client.predict(inputs_of(signature, 2, size), signature)
+    still = inputs_of(signature, 2, size)
+    still.update({name: still[name.replace("apex", "onset")] for name in still if "apex" in name})
+    still = client.predict(still, signature)
+    for name in TRUST:
+        assert moved[name].shape == still[name].shape == (2,)
+        assert moved[name].dtype == np.float32
+    assert (moved["displacement_max_px"] >= moved["displacement_mean_px"]).all()
+    assert (moved["displacement_mean_px"] > 0).all()
+    assert (still["displacement_max_px"] <= moved["displacement_max_px"]).all()
+
+
 def test_a_version_may_be_named(client, size):
     version = client.metadata()["version"]
     inputs = inputs_of("serving_bytes", 1, size)

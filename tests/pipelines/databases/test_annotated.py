@@ -230,10 +230,18 @@ def test_long_clips_and_an_apex_on_the_onset_are_noted(tmp_path):
 def test_an_unreadable_folder_is_reported(tmp_path, monkeypatch):
     disk.write_copy(tmp_path, "samm", ROWS["samm"])
 
-    def refuse(folder):
+    def refuse(folder, notes):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(clips.frames, "list_frames", refuse)
     skipped = []
     assert databases.load("samm").read(tmp_path, skipped) == []
     assert "cannot be read (Permission denied)" in skipped[0].reason
+
+
+def test_a_browsers_second_copy_is_left_out_with_a_note(tmp_path):
+    folder = disk.write_frames(tmp_path, "casme3", ROWS["casme3"][:1])
+    disk.write_sheets(tmp_path, "casme3", ROWS["casme3"][:1])
+    shutil.copy(folder / "98.jpg", folder / "98 (1).jpg")
+    (clip,) = databases.load("casme3").read(tmp_path)
+    assert clip.numbers == (98, 99, 100, 101) and "98 (1).jpg" in " ".join(clip.notes)
