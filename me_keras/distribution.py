@@ -27,8 +27,8 @@ def choose_strategy(name: str):
     """The `tf.distribute.Strategy` of that name: one per process, made before any operation.
 
     Args:
-        name: one of `me_keras.options.STRATEGIES`. "mirrored": all visible GPUs, or, on a machine without, all
-            logical CPU devices. "multiworker": the machines that the environment variable
+        name: one of `me_keras.options.STRATEGIES`. "mirrored": all visible GPUs, or, on a machine
+            without, all logical CPU devices. "multiworker": the machines that the variable
             `TF_CONFIG` lists. "auto": multiworker where `TF_CONFIG` is set, mirrored where there
             are several GPUs, otherwise one device.
     Raises:

@@ -70,8 +70,8 @@ def make_plan(options: SearchOptions) -> Plan:
     prepared, groups, folds = data.under_protocol(prepared, manifest, protocol, start)
     prepared = data.with_motion(prepared, start)
     searches = scopes.plan(options, prepared, folds)
-    out = options.run.out or f"tuning/{options.dataset}-{settings.scope}-{settings.tuner}"
-    out = pathlib.Path(out)
+    folder = f"tuning/{options.dataset}-{settings.scope}-{settings.tuner}"
+    out = pathlib.Path(options.run.out or folder)
     return Plan(options, start, prepared, manifest, groups, parameters, searches, out)
 
 
