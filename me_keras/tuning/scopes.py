@@ -78,10 +78,10 @@ def development_subjects(options: SearchOptions, prepared, folds) -> tuple[str, 
         DataError: a subject is named that is not there.
     """
     keys = np.asarray(prepared.subject_keys)
-    known = set(keys[np.concatenate([fold.train for fold in folds])])
+    free = set(keys[np.concatenate([fold.train for fold in folds])])
     if options.run.subjects:  # those asked for are to be reported
-        known -= {key for fold in folds for key in keys[fold.test]}
-    known, named = sorted(known), set(options.search.development_subjects)
+        free -= {key for fold in folds for key in keys[fold.test]}
+    known, named = sorted(free), set(options.search.development_subjects)
     if named:
         chosen = [key for key in known if named & {key, key.split("/")[-1]}]
         missing = sorted(named - {name for key in chosen for name in (key, key.split("/")[-1])})

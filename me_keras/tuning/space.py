@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import pathlib
+import typing
 
 from me_keras.models import MODELS
 from me_keras.options import RENAMED, ModelOptions, Options
@@ -248,6 +249,7 @@ def _parameter(path, declared, given, start):
         raise OptionError(
             f'{where}: expected a list of values or {{"low": …, "high": …, "log": …, "step": …}}'
         )
+    value: typing.Any
     for value in [given["low"], given["high"]] if range_ else given:
         value = tuple(value) if isinstance(value, list) else value
         if type(value) is not kind and not (kind is float and type(value) is int):
