@@ -16,6 +16,8 @@ from me_keras import loso
 from me_keras.evaluation import folds
 from me_keras.evaluation import run as evaluation
 
+SMALL = [*FLAGS, "--no-local-fusion", "--no-face-fusion"]  # quicker to trace
+
 
 @pytest.fixture
 def flow(tmp_path):
@@ -28,7 +30,7 @@ def run(flow, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def command(*extra):
-        return loso.main(["--dataset", "smic-flow", "--data-root", str(flow), *FLAGS, *extra])
+        return loso.main(["--dataset", "smic-flow", "--data-root", str(flow), *SMALL, *extra])
 
     return command
 
@@ -263,8 +265,8 @@ def test_ray_that_is_not_there_is_said_before_any_work(run, tmp_path, monkeypatc
 
 
 def command_in_a_process(flow, *extra, **kwargs):
-    command = [sys.executable, "-m", "me_keras.loso", "--dataset", "smic-flow", *FLAGS]
-    command += ["--data-root", str(flow), "--no-local-fusion", "--no-face-fusion", *extra]
+    command = [sys.executable, "-m", "me_keras.loso", "--dataset", "smic-flow", *SMALL]
+    command += ["--data-root", str(flow), *extra]
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     return subprocess.Popen(
         command,
