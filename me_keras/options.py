@@ -103,8 +103,8 @@ class TrainingOptions:
     )
     reconstruction: str = option(
         "photometric",
-        "how the warped apex is compared with the onset",
-        ("photometric", "census", "structure"),
+        "how the warped apex is compared with the onset: photometric, census, structure or "
+        "another of RECONSTRUCTION in me_keras/losses.py",
     )
     smoothness: float = option(0.3, "weight of the edge-aware smoothness")
     edge: float = option(20.0, "smoothness: how much image edges relax it")
@@ -121,6 +121,14 @@ class TrainingOptions:
 
     def __post_init__(self):
         cli.check(self)
+        if self.reconstruction not in ("photometric", "census", "structure"):
+            from me_keras.losses import RECONSTRUCTION  # loads TensorFlow: for others only
+
+            if self.reconstruction not in RECONSTRUCTION:
+                known = ", ".join(RECONSTRUCTION)
+                raise OptionError(
+                    f"reconstruction must be one of {known}, got {self.reconstruction!r}"
+                )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from me_keras.options import (
     RENAMED,
     ExecutionOptions,
     Options,
+    TrainingOptions,
     parse_shard,
     resolve,
 )
@@ -67,6 +68,15 @@ def test_wrong_values_end_with_2_and_one_line(capsys, argv, message):
         parse(*argv)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_loss_added_to_the_losses_is_an_option(monkeypatch):
+    from me_keras import losses
+
+    with pytest.raises(OptionError, match="one of photometric, census, structure, got 'huber'"):
+        TrainingOptions(reconstruction="huber")
+    monkeypatch.setitem(losses.RECONSTRUCTION, "huber", losses.photometric)
+    assert TrainingOptions(reconstruction="huber").reconstruction == "huber"
 
 
 def test_shards():
