@@ -74,7 +74,7 @@ def _write_options(path, options):
 
 
 def tuning_record(plan, frame, best) -> dict:
-    """What results.json holds under `tuning`."""
+    """What results.json holds under `tuning`, as it is read back: tuples are lists."""
     settings, name = plan.options.search, plan.objective
     start = frame[frame["start"]].set_index("search")[name].dropna()
     searches = {
@@ -89,7 +89,7 @@ def tuning_record(plan, frame, best) -> dict:
         }
         for one in best
     }
-    return {
+    record = {
         "scope": settings.scope,
         "note": NOTES[settings.scope],
         "tuner": settings.tuner,
@@ -101,6 +101,7 @@ def tuning_record(plan, frame, best) -> dict:
         "space": space_record(plan),
         "searches": searches,
     }
+    return json.loads(json.dumps(record))
 
 
 def evaluate_best(plan, best, tuning) -> dict:
