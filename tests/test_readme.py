@@ -23,7 +23,7 @@ def test_the_notebook_cell_trains_with_fit(tmp_path, monkeypatch):
     assert len([line for line in cell.splitlines() if line and "import" not in line]) <= 10
     found = {}
     exec(cell.replace("epochs=20", "epochs=2"), found)  # as written, but shorter
-    history = found["model"].history.history
+    history = found["history"].history
     assert len(history["loss"]) == 2 and np.isfinite(history["loss"]).all()
     assert np.isfinite(found["outputs"]["logits"]).all()
 
