@@ -32,7 +32,7 @@ class TLS:
             raise OptionError("a client certificate and its key are given together, or neither")
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Client(abc.ABC):
     """A connection to one served model; `connect` makes it and says what the fields mean."""
 
@@ -108,16 +108,13 @@ class Client(abc.ABC):
         """Closes the connections."""
 
     @abc.abstractmethod
-    def _predict(self, inputs, signature):
-        """Outputs as arrays."""
+    def _predict(self, inputs, signature) -> dict[str, np.ndarray]: ...
 
     @abc.abstractmethod
-    def _metadata(self):
-        """The answer to a metadata request, as REST's JSON holds it."""
+    def _metadata(self) -> dict: ...  # as the JSON of REST holds it
 
     @abc.abstractmethod
-    def _status(self):
-        """The answer to a status request, as REST's JSON holds it."""
+    def _status(self) -> dict: ...  # as the JSON of REST holds it
 
     def _late(self, remark=""):
         text = f"no answer from {self.address} within {self.timeout:g} s{remark}"
@@ -176,14 +173,13 @@ def connect(
     if timeout <= 0 or not 0 <= retries <= 4:
         raise OptionError(f"timeout must be positive, retries 0 to 4: got {timeout}, {retries}")
     tls = (tls or TLS()) if secure else None
-    server = (parts.scheme, parts.hostname, port)
+    kind: type[Client]
     if parts.scheme.startswith("grpc"):
-        from me_keras.serving.grpc_client import GrpcClient
-
-        return GrpcClient(*server, model, version, timeout, retries, tls, max_message_bytes)
-    from me_keras.serving.rest_client import RestClient
-
-    return RestClient(*server, model, version, timeout, retries, tls, max_message_bytes)
+        from me_keras.serving.grpc_client import GrpcClient as kind
+    else:
+        from me_keras.serving.rest_client import RestClient as kind
+    server = (parts.scheme, parts.hostname, port)
+    return kind(*server, model, version, timeout, retries, tls, max_message_bytes)
 
 
 def as_input(name: str, value) -> np.ndarray:
