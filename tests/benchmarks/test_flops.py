@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from benchmarks import flops
-from me_keras.models import displacement_model
+from me_keras.models.frl_dgt import displacement_model
 
 
 def small_model(strides=1):
