@@ -1,8 +1,9 @@
 """The optimizer: AdamW on two long vectors instead of a hundred small variables, and its schedule.
 
 Keras' own AdamW does the arithmetic. Given the model's variables one by one it needs over a
-thousand small operations a step, which on a small model cost as much as the model; given all of
-them as one vector it needs a dozen, and several replicas exchange one gradient instead of many.
+thousand small operations a step; given all of them as one vector it needs a dozen, and several
+replicas exchange one gradient instead of many. Measured with motion maps of 28 px, batches of 32, on
+two cores, in turns: 22 ms a step, with the stock `AdamW(use_ema=True)` 29 ms.
 """
 
 import math
