@@ -2,8 +2,8 @@
 
 Keras' own AdamW does the arithmetic. Given the model's variables one by one it needs over a
 thousand small operations a step; given all of them as one vector it needs a dozen, and several
-replicas exchange one gradient instead of many. Measured with motion maps of 28 px, batches of 32, on
-two cores, in turns: 22 ms a step, with the stock `AdamW(use_ema=True)` 29 ms.
+replicas exchange one gradient instead of many. Measured with motion maps of 28 px, batches of 32,
+on two cores, in turns: 22 ms a step, with the stock `AdamW(use_ema=True)` 29 ms.
 """
 
 import math
