@@ -1,7 +1,7 @@
 """Warm-up requests: TensorFlow Serving runs them before a version answers its first caller.
 
 Without them the first request of each signature and batch size pays for graph optimisation and
-memory. The frames are noise: no image of a licensed database leaves with a model.
+memory. The frames are noise, or grey: no image of a licensed database leaves with a model.
 """
 
 import contextlib
@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 PATH = pathlib.Path("assets.extra", "tf_serving_warmup_requests")
-BATCHES = (1, 8)
+BATCHES = (1, 2, 4, 8, 16, 32, 64)  # allowed_batch_sizes of deploy/tf_serving/batching.config
+NOISE_UP_TO = 8  # pairs; longer batches are grey, one value in the file in place of megabytes
 
 
 def requests(answers, name, batches=BATCHES):
@@ -29,8 +30,7 @@ def requests(answers, name, batches=BATCHES):
             request.model_spec.name = name
             request.model_spec.signature_name = signature
             for spec in specs:
-                values = _example(spec, answers, batch)
-                request.inputs[spec.name].CopyFrom(tf.make_tensor_proto(values, spec.dtype))
+                request.inputs[spec.name].CopyFrom(_example(spec, answers, batch))
             log = prediction_log_pb2.PredictLog(request=request)
             yield prediction_log_pb2.PredictionLog(predict_log=log)
 
@@ -75,14 +75,17 @@ def replay(folder, loaded):
 
 
 def _example(spec, answers, batch):
-    """Input values of a request: noise, encoded where encoded images are asked for."""
+    """A `TensorProto` of frames, encoded where encoded images are asked for, or of boxes."""
     shape = (batch, *answers.shape)
-    noise = np.random.default_rng(batch).integers(0, 256, shape).astype(np.uint8)
     if spec.name == "regions":
-        return np.tile(np.asarray(answers.regions, np.float32), (batch, 1, 1))
+        return tf.make_tensor_proto(np.tile(np.float32(answers.regions), (batch, 1, 1)))
+    if batch > NOISE_UP_TO and spec.dtype != tf.string:
+        grey = 128 if spec.dtype == tf.uint8 else 0.5
+        return tf.make_tensor_proto(grey, spec.dtype, shape)
+    noise = np.random.default_rng(batch).integers(0, 256, shape).astype(np.uint8)
     if spec.dtype == tf.string:
-        return [tf.io.encode_png(frame).numpy() for frame in noise]
-    return noise if spec.dtype == tf.uint8 else noise.astype(np.float32) / 255
+        return tf.make_tensor_proto([tf.io.encode_png(frame).numpy() for frame in noise])
+    return tf.make_tensor_proto(noise if spec.dtype == tf.uint8 else noise.astype(np.float32) / 255)
 
 
 @contextlib.contextmanager

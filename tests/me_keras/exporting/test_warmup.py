@@ -16,7 +16,20 @@ def test_a_record_per_signature_and_batch(version, loaded):
         found[request.model_spec.signature_name, batch] += 1
         wanted = loaded.signatures[request.model_spec.signature_name]
         assert set(request.inputs) == set(wanted.structured_input_signature[1])
-    assert found == {(name, size): 1 for name in loaded.signatures for size in (1, 8)}
+    assert found == {(name, size): 1 for name in loaded.signatures for size in warmup.BATCHES}
+
+
+def test_long_batches_take_no_room(version):
+    """One value stands for a whole grey batch: 64 pairs of noise of 32 px would take 0.5 MiB."""
+    [request] = [
+        request
+        for request in warmup.read(version)
+        if request.model_spec.signature_name == "serving_default"
+        and request.inputs["onset"].tensor_shape.dim[0].size == 64
+    ]
+    assert request.ByteSize() < 1000
+    onset = tf.make_ndarray(request.inputs["onset"])
+    assert onset.shape == (64, 32, 32, 1) and (onset == 0.5).all()
 
 
 def test_the_file_is_what_the_server_reads(version):
