@@ -29,7 +29,8 @@ def measure(bench):
     seconds = in_turns(calls, bench.rounds, least=0.0)
     bare = ("python -c pass", seconds.pop("bare"), "s", "value <= 0.4")
     figures = [report.figure(name, values, *bare) for name, values in seconds.items()]
-    peaks = {kind: [peak(bench, kind) for _ in range(bench.rounds)] for kind in KINDS}
+    rounds = 1 if bench.quick else bench.rounds  # memory varies little
+    peaks = {kind: [peak(bench, kind) for _ in range(rounds)] for kind in KINDS}
     alone = ("memory of import tensorflow", peaks.pop("import"), "MiB")
     figures += [report.figure(f"memory of {kind}", peaks[kind], *alone) for kind in peaks]
     frames = setting.prepared(options, bench.quick).frames.nbytes >> 20
@@ -44,9 +45,9 @@ def peak(bench, kind):
 
 def do(kind, bench):
     """Does `kind` in this process; returns its largest resident set, MiB."""
-    import tensorflow as tf
-
     options = setting.options_of(bench, epochs=1, warmup_epochs=1)
+    import tensorflow as tf  # after the options: a wrong one is named at once
+
     if kind == "prediction":
         recognise = setting.recogniser(setting.predictor(options))
         inputs = setting.batch(options, 1)[0]

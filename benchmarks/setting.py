@@ -29,7 +29,6 @@ def options_of(bench, **changes):
     Raises:
         OptionError: options that no benchmark can measure.
     """
-    from me_keras import distribution
     from me_keras.options import RENAMED, Options, resolve
 
     words = shlex.split(bench.loso)
@@ -41,6 +40,8 @@ def options_of(bench, **changes):
         )
     chosen = cli.replace(chosen, **(TINY_MODEL if bench.quick else {}), **changes)
     chosen = resolve(chosen, "frames")
+    from me_keras import distribution  # loads TensorFlow: a wrong option is named before
+
     precision = distribution.resolve_precision(chosen.training.mixed_precision)
     return cli.replace(chosen, mixed_precision=precision)
 

@@ -30,7 +30,7 @@ def test_a_benchmark_runs(name, tmp_path):
     found = json.loads(path.read_text())
     assert FIGURES[name] <= {row["name"] for row in found["figures"]}
     for row in found["figures"]:
-        assert row["repeats"] == 2 and 0 < row["ratio"] < np.inf
+        assert row["repeats"] <= 2 and 0 < row["ratio"] < np.inf
         assert row["spread"][0] <= row["ratio"] <= row["spread"][1]
     assert found["quick"] is True
     if name == "processes":
