@@ -76,7 +76,12 @@ class FlowImages(Database):
                     first = clips[key].frames[0]
                     raise schema.DataError(f"a second row or image of the clip in {first}")
                 path = self._image(dataset, name, cells, paths)
-                clips[key] = _clip(dataset, subject, name, int(cells["label"]), path)
+                label = int(cells["label"])
+                still = {"numbers": (0,), "onset": 0, "apex": 0, "offset": 0}
+                word = schema.CLASSES[label]
+                clips[key] = schema.Clip(
+                    dataset, subject, name, (path,), **still, label=label, emotion=word
+                )
             except schema.DataError as error:
                 skipped.append(schema.Skipped(key, place, str(error)))
         return [clips[key] for key in sorted(clips)]
@@ -161,10 +166,31 @@ class FlowImages(Database):
         return by_name, by_key
 
     def _names(self, subject: str, clip: str, dataset: str = "") -> tuple[str, str, str]:
-        """As `_names`; without a word of its own, of the only part or of whom the subject is."""
+        """Dataset, subject and clip as the loaders of frames call them; "" for what is none.
+
+        Without a word of its own the dataset is the only part, or that whose subject it is.
+        """
         dataset = re.sub(r"[^a-z0-9]", "", dataset.lower())
-        only = self.parts[0] if len(self.parts) == 1 else ""
-        return _names(dataset or only or _dataset(subject), subject, clip)
+        if not dataset and len(self.parts) == 1:
+            dataset = self.parts[0]
+        if not dataset:  # s01 is SMIC's, sub01 CASME II's, 006 SAMM's
+            patterns = ((r"s\d+", "smic"), (r"sub\d+", "casme2"), (r"\d+", "samm"))
+            fitting = [
+                n for pattern, n in patterns if re.fullmatch(pattern, subject, re.IGNORECASE)
+            ]
+            dataset = fitting[0] if fitting else ""
+        if dataset == "smic":
+            clip = smic.clip_name(clip)
+            subject = clip.split("_")[0] or subject
+        elif dataset == "casme2":
+            # EP02_01f, EP01_2, EP09f, EP06_02_01; but EP02_01f_1 is another image of the first
+            is_clip = re.fullmatch(r"EP\d+(_\d+(_\d\d)?)?f?", clip, re.IGNORECASE)
+            subject, clip = casme2.subject_name(subject), clip if is_clip else ""
+        elif dataset == "samm":
+            subject = f"{int(subject):03d}" if subject.isdigit() else subject
+            clip = samm.NAMES.clip(clip)
+            clip = clip if re.fullmatch(rf"{re.escape(subject)}_\d+_\d+", clip) else ""
+        return dataset, subject, clip
 
     def _image(self, dataset, name, cells, paths) -> str:
         """The one image of a row. Raises DataError for whatever is wrong with the row."""
@@ -199,46 +225,3 @@ def _survey(root):
             elif file.suffix.lower() == ".csv":
                 tables.append(file)
     return images, tables
-
-
-def _names(dataset: str, subject: str, clip: str) -> tuple[str, str, str]:
-    """Dataset, subject and clip as the loaders of frames call them; "" for what is none."""
-    if dataset == "smic":
-        name = smic.clip_name(clip)
-        return dataset, name.split("_")[0] or subject, name
-    if dataset == "casme2":
-        # EP02_01f, EP01_2, EP09f, EP06_02_01; but EP02_01f_1 is another image of the first
-        is_clip = re.fullmatch(r"EP\d+(_\d+(_\d\d)?)?f?", clip, re.IGNORECASE)
-        return dataset, casme2.subject_name(subject), clip if is_clip else ""
-    if dataset == "samm":
-        name = samm.clip_name(clip)
-        subject = f"{int(subject):03d}" if subject.isdigit() else subject
-        return (
-            dataset,
-            subject,
-            name if re.fullmatch(rf"{re.escape(subject)}_\d+_\d+", name) else "",
-        )
-    return dataset, subject, clip
-
-
-def _dataset(subject: str) -> str:
-    """Whose subject a name is: s01 is SMIC's, sub01 CASME II's, 006 SAMM's."""
-    for pattern, name in ((r"s\d+", "smic"), (r"sub\d+", "casme2"), (r"\d+", "samm")):
-        if re.fullmatch(pattern, subject, re.IGNORECASE):
-            return name
-    return ""
-
-
-def _clip(dataset, subject, name, label, path) -> schema.Clip:
-    return schema.Clip(
-        dataset=dataset,
-        subject=subject,
-        clip=name,
-        frames=(path,),
-        numbers=(0,),
-        onset=0,
-        apex=0,
-        offset=0,
-        label=label,
-        emotion=schema.CLASSES[label],
-    )

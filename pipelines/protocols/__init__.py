@@ -8,7 +8,6 @@ are looked up again from the manifest, so another protocol needs no other prepar
 from pipelines.protocols.lookup import (
     apply,
     choose,
-    default,
     differences,
     groups,
     labels,
@@ -21,5 +20,5 @@ from pipelines.protocols.lookup import (
 from pipelines.protocols.types import HOLDOUT, LOSO, SPLITS, TRAIN, Expected, Protocol
 
 __all__ = ["HOLDOUT", "LOSO", "SPLITS", "TRAIN", "Expected", "Protocol", "apply", "choose"]
-__all__ += ["default", "differences", "groups", "labels", "left_out", "listing", "lost", "names"]
+__all__ += ["differences", "groups", "labels", "left_out", "listing", "lost", "names"]
 __all__ += ["summary"]
