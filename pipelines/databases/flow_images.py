@@ -12,6 +12,7 @@ amplitude and the zero level are lost.
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import re
 
@@ -48,20 +49,17 @@ REGION_BOXES = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
 class FlowImages(Database):
-    """A database of flow images.
+    """A database of flow images."""
 
-    Args:
-        name, help: see `Database`.
-        parts: the databases whose clips it may hold.
-        listed_in: name of the list; "" for any CSV, or a tree.
-    """
+    name: str
+    help: str
+    parts: tuple[str, ...]  # the databases whose clips it may hold
+    listed_in: str = ""  # name of the list; "" for any CSV, or a tree
 
     precomputed = True
     region_boxes = REGION_BOXES
-
-    def __init__(self, name: str, help: str, parts: tuple[str, ...], listed_in: str = ""):
-        self.name, self.help, self.parts, self.listed_in = name, help, parts, listed_in
 
     def find_clips(self, root, skipped):
         """See `Database`: clips whose one frame is the image of motion, sorted by key."""
@@ -77,11 +75,10 @@ class FlowImages(Database):
                     raise schema.DataError(f"a second row or image of the clip in {first}")
                 path = self._image(dataset, name, cells, paths)
                 label = int(cells["label"])
-                still = {"numbers": (0,), "onset": 0, "apex": 0, "offset": 0}
-                word = schema.CLASSES[label]
                 clips[key] = schema.Clip(
-                    dataset, subject, name, (path,), **still, label=label, emotion=word
-                )
+                    dataset, subject, name, frames=(path,), numbers=(0,), onset=0, apex=0, offset=0,
+                    label=label, emotion=schema.CLASSES[label],
+                )  # fmt: skip
             except schema.DataError as error:
                 skipped.append(schema.Skipped(key, place, str(error)))
         return [clips[key] for key in sorted(clips)]
@@ -202,9 +199,8 @@ class FlowImages(Database):
         if not name:
             raise schema.DataError(f"{cells['clip']!r} is no name of a clip of {dataset}")
         if cells["label"] not in labels:
-            raise schema.DataError(
-                f"unknown class {cells['label']!r}: expected {', '.join(labels)}"
-            )
+            expected = ", ".join(labels)
+            raise schema.DataError(f"unknown class {cells['label']!r}: expected {expected}")
         if not paths:
             raise schema.DataError(f"no image {cells['file']!r}: copy it again")
         if len(paths) > 1:

@@ -99,9 +99,9 @@ class _Smic(AnnotatedDatabase):
         return [_row(key, own[0].path, offset=whole.get(key)) for key, own in folders], ""
 
 
-def _row(name: str, place: str, **values) -> Row:
+def _row(name: str, place: str, *hosts: str, **values) -> Row:
     subject, token, _ = name.split("_")
-    return Row(place, subject, name, values.pop("folders", (name,)), emotion=token, **values)
+    return Row(place, subject, name, (name, *hosts), emotion=token, **values)
 
 
 def _is_other_part(name: str) -> bool:
@@ -129,8 +129,8 @@ def _listed(sheet, tree) -> list[Row]:
             found[name] = _row(name, read.place, onset=read.onset, offset=read.offset, **said)
     for name, (onset, offset, host) in NO_ROW.items():
         if name not in found and {name, host} & tree.folders.keys():
-            said = {"folders": (name, host), "notes": (_HELD if host else _ABSENT,)}
-            found[name] = _row(name, sheet, onset=onset, offset=offset, **said)
+            notes = (_HELD if host else _ABSENT,)
+            found[name] = _row(name, sheet, host, onset=onset, offset=offset, notes=notes)
     return list(found.values())
 
 

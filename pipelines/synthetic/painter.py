@@ -101,7 +101,7 @@ class Painter:
         if x1 <= x0 or y1 <= y0:  # outside the picture
             return coverage
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        px = [np.int32((points - [x0, y0]) * 16)]
+        px = [((points - [x0, y0]) * 16).astype(np.int32)]
         if wide:
             cv2.polylines(mask, px, False, (255,), wide, *SMOOTH)
         else:
