@@ -40,18 +40,9 @@ def option(
         common: whether `--help` shows it; the others are shown by `--help-all`.
         decides: whether what is computed depends on it; False for where, how often, and what of it.
     """
-    metadata = {
-        "help": help,
-        "choices": choices,
-        "metavar": metavar,
-        "nargs": nargs,
-        "flag": flag,
-        "least": least,
-        "within": within,
-        "common": common,
-        "decides": decides,
-    }
-    return dataclasses.field(default=default, metadata=metadata)
+    shown = {"help": help, "choices": choices, "metavar": metavar, "nargs": nargs, "flag": flag}
+    rules = {"least": least, "within": within, "common": common, "decides": decides}
+    return dataclasses.field(default=default, metadata={**shown, **rules})
 
 
 def check(record):

@@ -47,7 +47,8 @@ def run(command, *args, stopped="stopped", debug=False):
         code, line = explain(error)
         if debug or line is None:
             traceback.print_exc()
-        print(f"error: {line or _bug(error)}", file=sys.stderr)
+        bug = f"{type(error).__name__}: this is a bug; please report it with the lines above"
+        print(f"error: {line or bug}", file=sys.stderr)
         return code
 
 
@@ -73,10 +74,6 @@ def _gist(error):
     if lines[0].startswith("Graph execution error"):
         lines = [line for line in lines if "OOM" in line or "exhausted" in line] or lines[::-1]
     return lines[0]
-
-
-def _bug(error):
-    return f"{type(error).__name__}: this is a bug; please report it with the lines above"
 
 
 @contextlib.contextmanager

@@ -48,26 +48,16 @@ class AugmentationOptions:
     """How a training pair is varied: each draw is uniform, up to the value and both ways."""
 
     mirror: float = option(0.5, "share of the pairs that is mirrored", within="[0, 1]")
-    shift: float = option(
-        0.0625, "largest shift of the crop, as a share of the image size", within="[0, 0.5]"
-    )
+    shift: float = option(0.0625, "largest shift, as a share of the image size", within="[0, 0.5]")
     gain: float = option(0.1, "brightness: both frames times 1 ± this", within="[0, 1)")
     contrast: float = option(
         0.1, "contrast: both frames stretched about mid-grey by 1 ± this", within="[0, 1)"
     )
-    tone: float = option(
-        0.1, "mid-tones of both frames bent by ± this, as a gamma does", within="[0, 1)"
-    )
-    flicker: float = option(
-        0.01, "brightness of the apex frame alone times 1 ± this", within="[0, 1)"
-    )
-    noise: float = option(
-        0.0, "standard deviation of noise in each frame, white = 1", within="[0, 1)"
-    )
+    tone: float = option(0.1, "mid-tones bent by ± this, as a gamma does", within="[0, 1)")
+    flicker: float = option(0.01, "brightness of the apex frame times 1 ± this", within="[0, 1)")
+    noise: float = option(0.0, "standard deviation of noise, white = 1", within="[0, 1)")
     motion_gain: float = option(0.0, "stored motion times 1 ± this", within="[0, 1)")
-    motion_turn: float = option(
-        0.0, "stored motion vectors turned by ± this, degrees", within="[0, 180]"
-    )
+    motion_turn: float = option(0.0, "stored motion turned by ± this, degrees", within="[0, 180]")
 
     def __post_init__(self):
         cli.check(self)

@@ -16,17 +16,8 @@ from typing import Optional
 CLASSES = ("negative", "positive", "surprise")  # MEGC2019 label order: 0, 1, 2
 
 # Nine action-unit regions; which landmarks span them is `align.region_boxes`' business.
-REGIONS = (
-    "brow_right",
-    "brow_left",
-    "glabella",
-    "eye_right",
-    "eye_left",
-    "nose",
-    "mouth_right",
-    "mouth_left",
-    "chin",
-)
+REGIONS = ("brow_right", "brow_left", "glabella", "eye_right", "eye_left", "nose", "mouth_right",
+           "mouth_left", "chin")  # fmt: skip
 # Row i of a mirrored face's boxes is the mirrored box of row MIRRORED_REGIONS[i].
 MIRRORED_REGIONS = tuple(
     REGIONS.index(name.replace("right", "?").replace("left", "right").replace("?", "left"))
@@ -44,39 +35,24 @@ class OptionError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
-    """One annotated micro-expression.
+    """One annotated micro-expression."""
 
-    Attributes:
-        dataset: name of the database, lower case: "smic".
-        subject: the database's own name of the subject, zero-padded: "s01".
-        clip: the database's own name of the clip, unique within the subject: "s01_ne_01".
-        frames: paths of the frames onset..offset in time order; or the one motion image.
-        numbers: frame number of each path, as the file name spells it.
-        onset, offset: 0-based indices into `frames`.
-        apex: 0-based index into `frames`; None where the database has no apex label.
-        label: index into the classes of the protocol, by default the database's usual one
-            (`protocols.DEFAULT`); -1 where the protocol leaves the clip out.
-        emotion: the database's own emotion word, lower case.
-        action_units: as annotated, one token each: ("4", "L12").
-        objective: class by action units alone, "I" to "VII"; "" where the database has none.
-        split: the database's own fixed part, "train" or a name of a test part; "" without parts.
-        notes: what was found amiss and how it was mended, a line each; none as a rule.
-    """
-
-    dataset: str
-    subject: str
-    clip: str
-    frames: tuple[str, ...]
-    numbers: tuple[int, ...]
-    onset: int
-    apex: Optional[int]
+    dataset: str  # name of the database, lower case: "smic"
+    subject: str  # the database's own name of the subject, zero-padded: "s01"
+    clip: str  # the database's own name of the clip, unique within the subject: "s01_ne_01"
+    frames: tuple[str, ...]  # paths of onset..offset in time order; or the one motion image
+    numbers: tuple[int, ...]  # frame number of each path, as the file name spells it
+    onset: int  # 0-based index into `frames`, as are the next two
+    apex: Optional[int]  # None where the database has no apex label
     offset: int
+    # Index into the classes of the protocol, by default the database's usual one
+    # (`protocols.choose`); -1 where the protocol leaves the clip out.
     label: int
-    emotion: str
-    action_units: tuple[str, ...] = ()
-    objective: str = ""
-    split: str = ""
-    notes: tuple[str, ...] = ()
+    emotion: str  # the database's own emotion word, lower case
+    action_units: tuple[str, ...] = ()  # as annotated, one token each: ("4", "L12")
+    objective: str = ""  # class by action units alone, "I" to "VII"; "" where there is none
+    split: str = ""  # the database's own fixed part, "train" or a test part; "" without parts
+    notes: tuple[str, ...] = ()  # what was found amiss and what was done about it, a line each
 
     @property
     def subject_key(self) -> str:
@@ -89,17 +65,10 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class Skipped:
-    """A clip that could not be used.
+    """A clip that could not be used."""
 
-    Attributes:
-        key: as `Clip.key`.
-        path: the file, folder or row to blame.
-        reason: why, in one line.
-        emotion, objective: what the sheet says of it, as in `Clip`; "" if unknown.
-    """
-
-    key: str
-    path: str
-    reason: str
-    emotion: str = ""
+    key: str  # as `Clip.key`
+    path: str  # the file, folder or row to blame
+    reason: str  # why, in one line
+    emotion: str = ""  # what the sheet says of it, as in `Clip`; "" if unknown
     objective: str = ""

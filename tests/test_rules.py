@@ -100,7 +100,7 @@ def test_a_source_keeps_to_public_and_current_interfaces(path):
 
 
 # Modules that only make sense together, tested through the one that people call.
-TESTED_BY = {f"pipelines.synthetic.{n}": "test_face" for n in ("anatomy", "features", "texture")}
+TESTED_BY = {f"pipelines.synthetic.{n}": "test_face" for n in ("anatomy", "features")}
 TESTED_BY |= {"pipelines.synthetic.painter": "test_face", "pipelines.synthetic.plan": "test_write"}
 
 

@@ -7,6 +7,7 @@ class here finds the frames, clamps what is missing, applies the errata and repo
 from __future__ import annotations
 
 import collections.abc
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -20,59 +21,41 @@ from pipelines.databases.database import Database, Erratum
 
 @dataclasses.dataclass(frozen=True)
 class Sheet:
-    """A database's annotation sheet.
+    """A database's annotation sheet."""
 
-    Attributes:
-        example: its name, for a message.
-        row: `sheet.Line` -> `rows.Row`.
-        is_one: lower-case file name -> whether it is one.
-        prefer: lower-case file name -> sort key; of several the least is read.
-        columns, optional: as `sheet.read` takes them.
-        correct: (all rows, the copy's `Tree`) -> all rows, where a row alone does not tell.
-    """
-
-    example: str
-    row: collections.abc.Callable
-    is_one: collections.abc.Callable = lambda name: True
-    prefer: collections.abc.Callable = lambda name: name
+    example: str  # its name, for a message
+    row: collections.abc.Callable  # `sheet.Line` -> `rows.Row`
+    is_one: collections.abc.Callable = lambda name: True  # of a file's name in lower case
+    prefer: collections.abc.Callable = lambda name: (
+        name
+    )  # -> sort key; of several the least is read
+    # As `sheet.read` takes them.
     columns: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=rows.COLUMNS.copy)
     optional: tuple[str, ...] = rows.OPTIONAL
+    # (All rows, the copy's `Tree`) -> all rows, where a row alone does not tell.
     correct: collections.abc.Callable = lambda rows, tree: rows
 
 
 @dataclasses.dataclass(frozen=True)
 class AnnotatedDatabase(Database):
-    """What is particular to a database of a sheet and folders of frames.
-
-    Attributes:
-        name, help, errata: see `Database`.
-        example: of a clip's folder, for a message.
-        key_of: `tree.Folder` -> the clip it holds; see `tree.walk`.
-        emotions: words in the sheet, or word -> the database's word; synonyms are known to
-            `emotions.word`.
-        sheet: its annotation sheet; None where `find_rows` reads several.
-        releases: words in the path of a release, the preferred first; "" is a path without any.
-        row_errata: known by their row; they hold for a sheet of `num_rows` rows.
-        unlabelled: clips known to have frames and no row: left out without a word.
-        leave: name of a folder -> whether it is none of the database's.
-        longest: frames; a longer clip gets a note, for it can hardly be a micro-expression.
-        own_folders: whether a folder holds one clip; else it is a recording of several or none.
-    """
+    """What is particular to a database of a sheet and folders of frames."""
 
     name: str
     help: str
-    example: str
-    key_of: trees.KeyOf
+    example: str  # of a clip's folder, for a message
+    key_of: trees.KeyOf  # `tree.Folder` -> the clip it holds; see `tree.walk`
+    # Words in the sheet, or word -> the database's word; synonyms are known to `emotions.word`.
     emotions: dict[str, str] | tuple[str, ...]
-    sheet: Sheet | None = None
+    sheet: Sheet | None = None  # None where `find_rows` reads several
+    # Words in the path of a release, the preferred first; "" is a path without any.
     releases: tuple[str, ...] = ("",)
     errata: tuple[Erratum, ...] = ()
-    row_errata: tuple[rows.RowErratum, ...] = ()
+    row_errata: tuple[rows.RowErratum, ...] = ()  # they hold for a sheet of `num_rows` rows
     num_rows: int = 0
-    unlabelled: tuple[trees.Key, ...] = ()
-    leave: collections.abc.Callable = lambda name: False
-    longest: int = 0
-    own_folders: bool = True
+    unlabelled: tuple[trees.Key, ...] = ()  # known to have frames and no row: left out in silence
+    leave: collections.abc.Callable = lambda name: False  # whether a folder is none of its own
+    longest: int = 0  # frames; a longer clip gets a note: it can hardly be a micro-expression
+    own_folders: bool = True  # whether a folder holds one clip; else a recording of several or none
 
     def find_clips(self, root, skipped):
         """See `Database`: the clips of all rows, in order of their keys."""
@@ -112,10 +95,8 @@ class AnnotatedDatabase(Database):
             )
         ranks = {f: self.rank(tree.root, f) for own in tree.folders.values() for f in own}
         best = min(ranks.values())
-        for key, places in list(tree.folders.items()):
-            tree.folders[key] = [folder for folder in places if ranks[folder] == best]
-            if not tree.folders[key]:
-                del tree.folders[key]
+        kept = {key: [f for f in own if ranks[f] == best] for key, own in tree.folders.items()}
+        tree.folders = {key: own for key, own in kept.items() if own}
         return tree
 
     def rank(self, root, folder: trees.Folder) -> int:
@@ -131,26 +112,12 @@ class AnnotatedDatabase(Database):
         """The rows of the copy's sheet, and its name. Raises DataError if there is none."""
         sheet = self.sheet
         assert sheet is not None
-        path = self._pick(tree, sheet)
+        path = trees.find_sheet(tree, sheet.is_one, sheet.prefer)
+        if path is None:
+            missing = f"no annotation sheet ({sheet.example}) under {tree.root}: put it there"
+            raise schema.DataError(f"{missing}. {self.advice()}")
         lines = sheets.read(path, sheet.columns, sheet.optional)
-        return sheet.correct([sheet.row(line) for line in lines], tree), path.name
-
-    def _pick(self, tree, sheet):
-        """The annotation sheet; looked for above the root if there is none below."""
-        for paths in (tree.sheets, trees.sheets_above(tree.root)):
-            named = [(os.path.basename(path).lower(), path) for path in paths]
-            found = [(sheet.prefer(n), len(path), path) for n, path in named if sheet.is_one(n)]
-            if found:
-                return pathlib.Path(min(found)[2])
-        raise schema.DataError(
-            f"no annotation sheet ({sheet.example}) under {tree.root}: put it there. "
-            f"{self.advice()}"
-        )
-
-    def second_copies(self, root) -> list[tuple[str, str]]:
-        """See `Database`."""
-        places = self.tree(root).folders.values()
-        return [(twin.path, first.path) for first, *twins in places for twin in twins]
+        return sheet.correct([sheet.row(line) for line in lines], tree), os.path.basename(path)
 
     def _word(self, row):
         """The emotion of a row that cannot be used; "" if it is unknown."""
@@ -163,23 +130,18 @@ class AnnotatedDatabase(Database):
         """The clip of a row; with the row's erratum where it needs it."""
         row = rows.corrected(self.errata, row)
         erratum = next((e for e in self.row_errata if e.index == index), None)
-        if erratum is None or num_rows != self.num_rows:
-            return self._clip(tree, row, listed)
-        try:
-            clip = self._clip(tree, row, listed)
-            if clip.apex is not None:
-                return clip
-        except schema.DataError:
-            pass
-        said = f"row {index}: {erratum.values} taken, {erratum.reason}"
-        other = dataclasses.replace(row, notes=(*row.notes, said), **erratum.values)
-        try:
-            clip = self._clip(tree, other, listed)
-            if set(erratum.values.values()) <= set(clip.numbers):
-                return clip
-        except schema.DataError:
-            pass
-        return self._clip(tree, row, listed)  # another row's erratum: the sheet is sorted anew
+        if erratum is not None and num_rows == self.num_rows:
+            with contextlib.suppress(schema.DataError):
+                clip = self._clip(tree, row, listed)
+                if clip.apex is not None:
+                    return clip
+            said = f"row {index}: {erratum.values} taken, {erratum.reason}"
+            other = dataclasses.replace(row, notes=(*row.notes, said), **erratum.values)
+            with contextlib.suppress(schema.DataError):
+                clip = self._clip(tree, other, listed)
+                if set(erratum.values.values()) <= set(clip.numbers):
+                    return clip
+        return self._clip(tree, row, listed)  # none, or another row's: the sheet is sorted anew
 
     def _clip(self, tree, row, listed):
         if row.fault:

@@ -25,19 +25,15 @@ from pipelines.databases.tree import Folder, Key
 # Of clips by subject and name. Not here: the twenty-odd onsets and apexes on which later authors
 # differ from the coders (BENCH, MEB), for no source says who is right; EP16_04f, EP09_06, EP16_01
 # and EP18_04f, whose apex is the offset: unusual, but the movement may be cut off there.
+_AT_OFFSET = "is the offset as well, in every edition of the sheet"
 _UNLABELLED = "a folder that no official sheet labels"
 ERRATA = (
     Erratum("sub04/EP12_01f", "apex", ANY, None, "'/' in the sheet; edited copies put 300"),
     Erratum("sub05/EP09_05f", "apex", 69, None, "is the onset: nothing has moved yet"),
-    *(
-        Erratum(name, "apex", apex, apex, "is the offset as well, in every edition of the sheet")
-        for name, apex in (
-            ("sub05/EP16_04f", 181),
-            ("sub12/EP09_06", 111),
-            ("sub20/EP16_01", 111),
-            ("sub25/EP18_04f", 116),
-        )
-    ),
+    Erratum("sub05/EP16_04f", "apex", 181, 181, _AT_OFFSET),
+    Erratum("sub12/EP09_06", "apex", 111, 111, _AT_OFFSET),
+    Erratum("sub20/EP16_01", "apex", 111, 111, _AT_OFFSET),
+    Erratum("sub25/EP18_04f", "apex", 116, 116, _AT_OFFSET),
     Erratum("sub09/EP02_02f", "", None, None, _UNLABELLED),
     Erratum("sub24/EP02_07", "", None, None, _UNLABELLED),
     Erratum("sub16/EP01_08", "", None, None, "Cropped ends at 96, not at the offset 110: clamped"),

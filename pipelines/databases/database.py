@@ -20,40 +20,24 @@ ANY = object()  # as `Erratum.was`: whatever the sheet says
 
 @dataclasses.dataclass(frozen=True)
 class Erratum:
-    """A known mistake of a sheet, or in a release.
+    """A known mistake of a sheet, or in a release."""
 
-    Attributes:
-        clip: its name, or "subject/name" where names repeat; `*` for any characters.
-        field: of `rows.Row`: "onset", "apex", "offset", "emotion", "units"; "" where nothing is
-            replaced: the reason says what follows.
-        was: what the sheet says; another value is left alone: that copy was corrected already.
-        use: what is taken instead; None: unknown.
-        reason: why, and whose the new value is.
-    """
-
-    clip: str
-    field: str
-    was: object
-    use: object
-    reason: str
+    clip: str  # its name, or "subject/name" where names repeat; `*` for any characters
+    field: str  # of `rows.Row`, such as "onset"; "" where nothing is replaced
+    was: object  # what the sheet says; another value is left alone: that copy was corrected already
+    use: object  # what is taken instead; None: unknown
+    reason: str  # why, and whose the new value is
 
 
 class Database:
-    """A database that `--dataset` names; subclasses give `name`, `help` and `find_clips`.
+    """A database that `--dataset` names; subclasses give `name`, `help` and `find_clips`."""
 
-    Attributes:
-        name: as `--dataset` takes it.
-        help: a paragraph: where to apply for it, and the layout expected.
-        precomputed: whether a clip is one image of ready-made motion in place of frames.
-        region_boxes: boxes of `schema.REGIONS` on such an image, (9, 4) fractions; () for frames.
-        errata: the known mistakes of its copies.
-    """
-
-    name: str
-    help: str
-    precomputed: bool = False
+    name: str  # as `--dataset` takes it
+    help: str  # a paragraph: where to apply for it, and the layout expected
+    precomputed: bool = False  # whether a clip is one image of ready-made motion, not frames
+    # Boxes of `schema.REGIONS` on such an image, (9, 4) fractions; () for frames.
     region_boxes: tuple[tuple[float, ...], ...] = ()
-    errata: tuple[Erratum, ...] = ()
+    errata: tuple[Erratum, ...] = ()  # the known mistakes of its copies
 
     def find_clips(self, root, skipped: list[schema.Skipped]) -> list[schema.Clip]:
         """The clips under `root`, of any label, in a fixed order.
@@ -82,7 +66,7 @@ class Database:
             raise schema.DataError(f"{first.path}: {first.key}: {first.reason}")
         if skipped is not None:
             skipped += report
-        labels = protocols.labels(clips, protocols.default(self.name))
+        labels = protocols.labels(clips, protocols.choose(self.name))
         return [dataclasses.replace(c, label=int(label)) for c, label in zip(clips, labels)]
 
     def read_motion(self, path):
@@ -96,10 +80,6 @@ class Database:
     def members(self, root) -> tuple[str, ...]:
         """Names of the databases whose clips or layouts are found under `root`."""
         return table.MEMBERS.get(self.name, (self.name,))
-
-    def second_copies(self, root) -> list[tuple[str, str]]:
-        """(folder not read, folder read) of each clip that is there twice and reported nowhere."""
-        return []
 
     def locate(self, data_root=None, required: bool = True):
         """What `read` takes: the folder given, or several as "smic=DIR" for a composite.

@@ -20,20 +20,14 @@ from pipelines.databases.tree import Folder
 # In the order of the sheets' EmotionId. No erratum is known: no apex lies outside its clip.
 EMOTIONS = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
 
-_CLIP = re.compile(r"sub0*(\d+)_0*(\d+)", re.IGNORECASE)
+_NAMES = rows.Names(r"sub0*(\d+)_0*(\d+)", "sub{:04d}_{:02d}")
 _COLUMNS = {**rows.COLUMNS, "emotion_id": ("emotionid",)}
 _SPLITS = {protocols.TRAIN: r"train", "testA": r"test[-_ ]?a", "testB": r"test[-_ ]?b"}
 
 
 def _key_of(folder: Folder) -> str | None:
     """ "sub0003_01" of a folder of that name, however padded."""
-    return _clip_name(folder.names[-1]) if _CLIP.fullmatch(folder.names[-1]) else None
-
-
-def _clip_name(text: str) -> str:
-    """ "sub3_1" -> "sub0003_01"; any other text as it is."""
-    match = _CLIP.fullmatch(text)
-    return f"sub{int(match[1]):04d}_{int(match[2]):02d}" if match else text
+    return _NAMES.clip(folder.names[-1]) if _NAMES.match(folder.names[-1]) else None
 
 
 def split_of(name: str) -> str:
@@ -43,9 +37,7 @@ def split_of(name: str) -> str:
 
 
 def _row(line, split) -> rows.Row:
-    name = _clip_name(line["clip"])
-    subject = name.split("_")[0] if _CLIP.fullmatch(name) else line["subject"]
-    row = rows.row(line, subject, name, name, also=("emotion_id",), split=split)
+    row = _NAMES.row(line, also=("emotion_id",), split=split)
     number = None if row.emotion or row.fault else line.number("emotion_id")
     if number is None or number >= len(EMOTIONS):
         return row

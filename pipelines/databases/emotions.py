@@ -9,17 +9,11 @@ from pipelines import schema
 
 # The same emotion in other words.
 SYNONYMS = (
-    ("anger", "angry"),
-    ("contempt", "contemptuous"),
-    ("disgust", "disgusted"),
-    ("fear", "fearful"),
-    ("happiness", "happy", "joy"),
-    ("others", "other"),
-    ("repression", "repressed"),
-    ("sadness", "sad"),
-    ("surprise", "surprised"),
+    ("anger", "angry"), ("contempt", "contemptuous"), ("disgust", "disgusted"),
+    ("fear", "fearful"), ("happiness", "happy", "joy"), ("others", "other"),
+    ("repression", "repressed"), ("sadness", "sad"), ("surprise", "surprised"),
     ("tense", "tension"),
-)
+)  # fmt: skip
 
 
 def words(cell: str, known) -> str:

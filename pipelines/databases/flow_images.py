@@ -12,6 +12,7 @@ amplitude and the zero level are lost.
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import re
 
@@ -48,20 +49,17 @@ REGION_BOXES = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
 class FlowImages(Database):
-    """A database of flow images.
+    """A database of flow images."""
 
-    Args:
-        name, help: see `Database`.
-        parts: the databases whose clips it may hold.
-        listed_in: name of the list; "" for any CSV, or a tree.
-    """
+    name: str
+    help: str
+    parts: tuple[str, ...]  # the databases whose clips it may hold
+    listed_in: str = ""  # name of the list; "" for any CSV, or a tree
 
     precomputed = True
     region_boxes = REGION_BOXES
-
-    def __init__(self, name: str, help: str, parts: tuple[str, ...], listed_in: str = ""):
-        self.name, self.help, self.parts, self.listed_in = name, help, parts, listed_in
 
     def find_clips(self, root, skipped):
         """See `Database`: clips whose one frame is the image of motion, sorted by key."""
@@ -76,7 +74,11 @@ class FlowImages(Database):
                     first = clips[key].frames[0]
                     raise schema.DataError(f"a second row or image of the clip in {first}")
                 path = self._image(dataset, name, cells, paths)
-                clips[key] = _clip(dataset, subject, name, int(cells["label"]), path)
+                label = int(cells["label"])
+                clips[key] = schema.Clip(
+                    dataset, subject, name, frames=(path,), numbers=(0,), onset=0, apex=0, offset=0,
+                    label=label, emotion=schema.CLASSES[label],
+                )  # fmt: skip
             except schema.DataError as error:
                 skipped.append(schema.Skipped(key, place, str(error)))
         return [clips[key] for key in sorted(clips)]
@@ -161,10 +163,31 @@ class FlowImages(Database):
         return by_name, by_key
 
     def _names(self, subject: str, clip: str, dataset: str = "") -> tuple[str, str, str]:
-        """As `_names`; without a word of its own, of the only part or of whom the subject is."""
+        """Dataset, subject and clip as the loaders of frames call them; "" for what is none.
+
+        Without a word of its own the dataset is the only part, or that whose subject it is.
+        """
         dataset = re.sub(r"[^a-z0-9]", "", dataset.lower())
-        only = self.parts[0] if len(self.parts) == 1 else ""
-        return _names(dataset or only or _dataset(subject), subject, clip)
+        if not dataset and len(self.parts) == 1:
+            dataset = self.parts[0]
+        if not dataset:  # s01 is SMIC's, sub01 CASME II's, 006 SAMM's
+            patterns = ((r"s\d+", "smic"), (r"sub\d+", "casme2"), (r"\d+", "samm"))
+            fitting = [
+                n for pattern, n in patterns if re.fullmatch(pattern, subject, re.IGNORECASE)
+            ]
+            dataset = fitting[0] if fitting else ""
+        if dataset == "smic":
+            clip = smic.clip_name(clip)
+            subject = clip.split("_")[0] or subject
+        elif dataset == "casme2":
+            # EP02_01f, EP01_2, EP09f, EP06_02_01; but EP02_01f_1 is another image of the first
+            is_clip = re.fullmatch(r"EP\d+(_\d+(_\d\d)?)?f?", clip, re.IGNORECASE)
+            subject, clip = casme2.subject_name(subject), clip if is_clip else ""
+        elif dataset == "samm":
+            subject = f"{int(subject):03d}" if subject.isdigit() else subject
+            clip = samm.NAMES.clip(clip)
+            clip = clip if re.fullmatch(rf"{re.escape(subject)}_\d+_\d+", clip) else ""
+        return dataset, subject, clip
 
     def _image(self, dataset, name, cells, paths) -> str:
         """The one image of a row. Raises DataError for whatever is wrong with the row."""
@@ -176,9 +199,8 @@ class FlowImages(Database):
         if not name:
             raise schema.DataError(f"{cells['clip']!r} is no name of a clip of {dataset}")
         if cells["label"] not in labels:
-            raise schema.DataError(
-                f"unknown class {cells['label']!r}: expected {', '.join(labels)}"
-            )
+            expected = ", ".join(labels)
+            raise schema.DataError(f"unknown class {cells['label']!r}: expected {expected}")
         if not paths:
             raise schema.DataError(f"no image {cells['file']!r}: copy it again")
         if len(paths) > 1:
@@ -199,46 +221,3 @@ def _survey(root):
             elif file.suffix.lower() == ".csv":
                 tables.append(file)
     return images, tables
-
-
-def _names(dataset: str, subject: str, clip: str) -> tuple[str, str, str]:
-    """Dataset, subject and clip as the loaders of frames call them; "" for what is none."""
-    if dataset == "smic":
-        name = smic.clip_name(clip)
-        return dataset, name.split("_")[0] or subject, name
-    if dataset == "casme2":
-        # EP02_01f, EP01_2, EP09f, EP06_02_01; but EP02_01f_1 is another image of the first
-        is_clip = re.fullmatch(r"EP\d+(_\d+(_\d\d)?)?f?", clip, re.IGNORECASE)
-        return dataset, casme2.subject_name(subject), clip if is_clip else ""
-    if dataset == "samm":
-        name = samm.clip_name(clip)
-        subject = f"{int(subject):03d}" if subject.isdigit() else subject
-        return (
-            dataset,
-            subject,
-            name if re.fullmatch(rf"{re.escape(subject)}_\d+_\d+", name) else "",
-        )
-    return dataset, subject, clip
-
-
-def _dataset(subject: str) -> str:
-    """Whose subject a name is: s01 is SMIC's, sub01 CASME II's, 006 SAMM's."""
-    for pattern, name in ((r"s\d+", "smic"), (r"sub\d+", "casme2"), (r"\d+", "samm")):
-        if re.fullmatch(pattern, subject, re.IGNORECASE):
-            return name
-    return ""
-
-
-def _clip(dataset, subject, name, label, path) -> schema.Clip:
-    return schema.Clip(
-        dataset=dataset,
-        subject=subject,
-        clip=name,
-        frames=(path,),
-        numbers=(0,),
-        onset=0,
-        apex=0,
-        offset=0,
-        label=label,
-        emotion=schema.CLASSES[label],
-    )

@@ -35,11 +35,6 @@ Where to apply for them: see the message when one is missing."""
                 raise schema.DataError(f"megc2019 needs {name}: {error}") from error
         return clips
 
-    def second_copies(self, root):
-        """See `Database`: those of its parts."""
-        own = self.sources(root).items()
-        return [twin for n, folder in own for twin in databases.load(n).second_copies(folder)]
-
     def sources(self, root) -> dict[str, pathlib.Path]:
         """Which folder each database is looked for in.
 

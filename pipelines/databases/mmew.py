@@ -6,11 +6,9 @@ folders above the clip's (subject, emotion); and MMEW_Micro_Exp.xlsx: 300 clips.
 
 from __future__ import annotations
 
-import re
-
 from pipelines.databases import rows
 from pipelines.databases.annotated import AnnotatedDatabase, Sheet
-from pipelines.databases.rows import Row, RowErratum
+from pipelines.databases.rows import RowErratum
 from pipelines.databases.tree import Folder
 
 _WORDS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "others")
@@ -20,46 +18,21 @@ _BY_FLOW = "apex missing, offset wrong; by the optical flow (MEB)"
 ROW_ERRATA = tuple(
     RowErratum(index, {"apex": apex, "offset": offset}, _BY_FLOW)
     for index, apex, offset in (
-        (33, 40, 75),
-        (35, 15, 54),
-        (36, 46, 59),
-        (37, 20, 98),
-        (38, 25, 80),
-        (39, 20, 93),
-        (40, 23, 58),
-        (41, 28, 61),
-        (42, 32, 68),
-        (142, 56, 88),
-        (143, 32, 80),
-        (145, 27, 85),
-        (146, 22, 61),
-        (148, 29, 108),
-        (154, 31, 72),
-        (156, 38, 106),
+        (33, 40, 75), (35, 15, 54), (36, 46, 59), (37, 20, 98), (38, 25, 80), (39, 20, 93),
+        (40, 23, 58), (41, 28, 61), (42, 32, 68), (142, 56, 88), (143, 32, 80), (145, 27, 85),
+        (146, 22, 61), (148, 29, 108), (154, 31, 72), (156, 38, 106),
     )
-)
+)  # fmt: skip
 
-_CLIP = re.compile(r"s0*(\d+)[-_]0*(\d+)[-_]0*(\d+)", re.IGNORECASE)
+_NAMES = rows.Names(r"s0*(\d+)[-_]0*(\d+)[-_]0*(\d+)", "S{:02d}-{:02d}-{:03d}")
 
 
 def _key_of(folder: Folder) -> str | None:
     """ "S03-01-002" of a folder of that name, but not among the macro-expressions."""
     name = folder.names[-1]
-    if any("macro" in above.lower() for above in folder.names) or not _CLIP.fullmatch(name):
+    if any("macro" in above.lower() for above in folder.names) or not _NAMES.match(name):
         return None
-    return _clip_name(name)
-
-
-def _clip_name(text: str) -> str:
-    """ "s3-1-2" -> "S03-01-002"; any other text as it is."""
-    match = _CLIP.fullmatch(text)
-    return "S{:02d}-{:02d}-{:03d}".format(*map(int, match.groups())) if match else text
-
-
-def _row(line) -> Row:
-    name = _clip_name(line["clip"])  # which tells the subject as well
-    subject = name.split("-")[0] if _CLIP.fullmatch(name) else line["subject"]
-    return rows.row(line, subject, name, name)
+    return _NAMES.clip(name)
 
 
 DATABASE = AnnotatedDatabase(
@@ -73,7 +46,7 @@ and .csv are read as well).""",
     emotions={**dict(zip(_WORDS, _WORDS)), "repression": "others"},  # MEB calls them repression
     sheet=Sheet(
         "MMEW_Micro_Exp.xlsx",
-        _row,
+        _NAMES.row,
         is_one=lambda name: ("micro" in name or "mmew" in name) and "macro" not in name,
         prefer=lambda name: ("micro" not in name, name),
     ),

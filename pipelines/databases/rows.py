@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import re
 
 from pipelines import schema
 from pipelines.databases import sheet as sheets
@@ -26,16 +27,12 @@ OPTIONAL = ("apex", "units", "objective")
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One row of a sheet; frame numbers are those in the names of the files.
+    """One row of a sheet; frame numbers are those in the names of the files."""
 
-    `place` is "SHEET: line N"; `folders` are the keys under which the frames may be found, the
-    first that is there wins; `fault` says which cell cannot be read, "" as a rule.
-    """
-
-    place: str
+    place: str  # "SHEET: line N"
     subject: str
     clip: str
-    folders: tuple[Key, ...]
+    folders: tuple[Key, ...]  # the frames lie under the first of these keys that is there
     onset: int | None = None
     apex: int | None = None
     offset: int | None = None
@@ -44,7 +41,7 @@ class Row:
     objective: str = ""
     split: str = ""
     notes: tuple[str, ...] = ()
-    fault: str = ""
+    fault: str = ""  # which cell cannot be read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,16 +50,11 @@ class RowErratum:
 
     Corrected only where the row cannot be used as it stands and the folder has the frames named
     here, for a sheet may be sorted anew.
-
-    Attributes:
-        index: of the row below the header of the original sheet, from 0.
-        values: field -> frame number to take.
-        reason: why, and whose the values are.
     """
 
-    index: int
-    values: dict[str, int]
-    reason: str
+    index: int  # of the row below the header of the original sheet, from 0
+    values: dict[str, int]  # field -> frame number to take
+    reason: str  # why, and whose the values are
 
 
 def row(line: sheets.Line, subject: str, clip: str, *folders: Key, also=(), split="") -> Row:
@@ -92,6 +84,29 @@ def row(line: sheets.Line, subject: str, clip: str, *folders: Key, also=(), spli
         split=split,
         fault="; ".join(faults),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Names:
+    """Names of clips that hold their subject's, however they are padded: "6_1_2" is "006_1_2"."""
+
+    pattern: str  # a group for each number
+    form: str  # how the numbers are put together
+
+    def match(self, text: str) -> re.Match | None:
+        """The numbers in a name; None for any other text."""
+        return re.fullmatch(self.pattern, text, re.IGNORECASE)
+
+    def clip(self, text: str) -> str:
+        """The name as it is padded here; any other text as it is."""
+        match = self.match(text)
+        return self.form.format(*map(int, match.groups())) if match else text
+
+    def row(self, line: sheets.Line, **more) -> Row:
+        """As `row`, of a line whose clip tells the subject as well."""
+        name = self.clip(line["clip"])
+        subject = re.split("[-_]", name)[0] if self.match(name) else line["subject"]
+        return row(line, subject, name, name, **more)
 
 
 def corrected(errata, row: Row) -> Row:

@@ -7,12 +7,9 @@ SAMM_Micro_FACS_Codes_v2.xlsx, whose header stands below thirteen lines of text,
 
 from __future__ import annotations
 
-import re
-
 from pipelines.databases import rows
 from pipelines.databases.annotated import AnnotatedDatabase, Sheet
 from pipelines.databases.database import ANY, Erratum
-from pipelines.databases.rows import Row
 from pipelines.databases.tree import Folder
 
 # MEB: tvaranka/meb, whose authors read the apex off the optical flow.
@@ -29,28 +26,16 @@ ERRATA = (
     Erratum("035_7_2", "units", ANY, ("R14A",), _OR),
 )
 
-_CLIP = re.compile(r"0*(\d+)_0*(\d+)_0*(\d+)")
+NAMES = rows.Names(r"0*(\d+)_0*(\d+)_0*(\d+)", "{:03d}_{}_{}")
 _WORDS = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise", "other")
 
 
 def _key_of(folder: Folder) -> str | None:
     """ "006_1_2" of a folder 006/006_1_2, however padded."""
-    match = _CLIP.fullmatch(folder.names[-1])
+    match = NAMES.match(folder.names[-1])
     if match is None or len(folder.names) < 2 or not folder.names[-2].isdigit():
         return None
-    return clip_name(folder.names[-1]) if int(folder.names[-2]) == int(match[1]) else None
-
-
-def clip_name(text: str) -> str:
-    """ "6_1_2" -> "006_1_2"; any other text as it is."""
-    match = _CLIP.fullmatch(text)
-    return f"{int(match[1]):03d}_{int(match[2])}_{int(match[3])}" if match else text
-
-
-def _row(line) -> Row:
-    name = clip_name(line["clip"])  # which tells the subject as well
-    subject = name[:3] if _CLIP.fullmatch(name) else line["subject"]
-    return rows.row(line, subject, name, name)
+    return NAMES.clip(folder.names[-1]) if int(folder.names[-2]) == int(match[1]) else None
 
 
 DATABASE = AnnotatedDatabase(
@@ -65,7 +50,7 @@ SAMM_CROP) and SAMM_Micro_FACS_Codes_v2.xlsx (.xls and .csv are read as well).""
     emotions=_WORDS,
     sheet=Sheet(
         "SAMM_Micro_FACS_Codes_v2.xlsx",
-        _row,
+        NAMES.row,
         is_one=lambda name: ("facs" in name or "samm" in name) and "long" not in name,
         prefer=lambda name: ("micro" not in name, name),
     ),

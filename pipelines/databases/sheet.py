@@ -21,25 +21,17 @@ from pipelines import schema
 
 _UNIT = re.compile(r"(?:AU)?([LRTB]?)(\d+)([A-E]?)")
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII")
-
-
 # What stands for a number that nobody knows.
 UNKNOWN = ("", "/", "\\", "-", "nan")
 
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A row of a sheet.
+    """A row of a sheet."""
 
-    Attributes:
-        place: "PATH: line N", N counted from 1 in the file.
-        cells: field -> its stripped text; "" where the column lacks.
-        headers: field -> the column's name in the sheet.
-    """
-
-    place: str
-    cells: dict[str, str]
-    headers: dict[str, str]
+    place: str  # "PATH: line N", N counted from 1 in the file
+    cells: dict[str, str]  # field -> its stripped text; "" where the column lacks
+    headers: dict[str, str]  # field -> the column's name in the sheet
 
     def __getitem__(self, field: str) -> str:
         return self.cells.get(field, "")

@@ -10,7 +10,6 @@ they are padded. The class is that of the clip's name. No release labels an apex
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 
@@ -86,7 +85,7 @@ class _Smic(AnnotatedDatabase):
         """See `AnnotatedDatabase`."""
         some = next(iter(tree.folders.values()))[0]
         release = RELEASES[self.rank(tree.root, some)]
-        sheet = _find_sheet(tree) if release == "long" else None
+        sheet = trees.find_sheet(tree, _is_sheet, _edition) if release == "long" else None
         if sheet:
             return _listed(sheet, tree), os.path.basename(sheet)
         for folder, *_ in tree.folders.values() if release == "long" else ():
@@ -96,12 +95,13 @@ class _Smic(AnnotatedDatabase):
                     "SMIC-HS-E_annotation.xlsx near it to tell onset and offset: put it there"
                 )
         whole = {e.clip: e.use for e in ERRATA} if release == "cropped" else {}
-        return [_row(key, own[0].path, whole.get(key)) for key, own in tree.folders.items()], ""
+        folders = tree.folders.items()
+        return [_row(key, own[0].path, offset=whole.get(key)) for key, own in folders], ""
 
 
-def _row(name: str, place: str, offset=None) -> Row:
+def _row(name: str, place: str, *hosts: str, **values) -> Row:
     subject, token, _ = name.split("_")
-    return Row(place, subject, name, (name,), offset=offset, emotion=token)
+    return Row(place, subject, name, (name, *hosts), emotion=token, **values)
 
 
 def _is_other_part(name: str) -> bool:
@@ -110,14 +110,12 @@ def _is_other_part(name: str) -> bool:
     return bool({"vis", "nir", "non"} & set(words)) or words == ["nonmicro"]
 
 
-def _find_sheet(tree: trees.Tree) -> str | None:
-    """The annotation sheet of a copy, or near its root; the 2019 edition if both are there."""
-    for paths in (tree.sheets, trees.sheets_above(tree.root)):
-        named = [(os.path.basename(path).lower(), path) for path in paths]
-        found = [pair for pair in named if re.match(r"smic[-_]hs[-_]e[-_]annotation", pair[0])]
-        if found:
-            return min(found, key=lambda p: ("2019" not in p[0], -len(p[1]), p))[1]
-    return None
+def _is_sheet(name: str) -> bool:
+    return bool(re.match(r"smic[-_]hs[-_]e[-_]annotation", name))
+
+
+def _edition(name: str):
+    return "2019" not in name, name  # that of 2019 first
 
 
 def _listed(sheet, tree) -> list[Row]:
@@ -127,16 +125,12 @@ def _listed(sheet, tree) -> list[Row]:
         name = clip_name(line["clip"])
         read = rows.row(line, "", "")
         if name and (read.fault or None not in (read.onset, read.offset)):
-            notes = (_NOTES[name],) if name in _NOTES else ()
-            own = _row(name, read.place)
-            found[name] = dataclasses.replace(
-                own, onset=read.onset, offset=read.offset, fault=read.fault, notes=notes
-            )
+            said = {"fault": read.fault, "notes": (_NOTES[name],) if name in _NOTES else ()}
+            found[name] = _row(name, read.place, onset=read.onset, offset=read.offset, **said)
     for name, (onset, offset, host) in NO_ROW.items():
         if name not in found and {name, host} & tree.folders.keys():
-            own = dataclasses.replace(_row(name, sheet), onset=onset, offset=offset)
             notes = (_HELD if host else _ABSENT,)
-            found[name] = dataclasses.replace(own, folders=(name, host), notes=notes)
+            found[name] = _row(name, sheet, host, onset=onset, offset=offset, notes=notes)
     return list(found.values())
 
 

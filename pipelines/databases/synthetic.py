@@ -28,11 +28,6 @@ SMIC (SMIC_all_raw) or of another database, and truth.json."""
             skipped.append(dataclasses.replace(item, key=key))
         return [dataclasses.replace(clip, dataset="synthetic") for clip in clips]
 
-    def second_copies(self, root):
-        """See `Database`: those that its layout's loader finds."""
-        (layout,) = self.members(root)
-        return databases.load(layout).second_copies(root)
-
     def members(self, root) -> tuple[str, ...]:
         """See `Database`: the database whose layout it has."""
         from pipelines.synthetic import write

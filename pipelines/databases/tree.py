@@ -25,15 +25,10 @@ KeyOf = collections.abc.Callable[["Folder"], typing.Optional[Key]]
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
-    """A folder of a copy.
-
-    Attributes:
-        path: of it.
-        names: of the folders that lead to it, from four levels up down to its own, whether below
-            the root or above.
-    """
+    """A folder of a copy."""
 
     path: str
+    # Of the folders that lead to it, from four levels up to its own, also above the root.
     names: tuple[str, ...]
 
     @property
@@ -50,33 +45,23 @@ def is_debris(name: str) -> bool:
 
 @dataclasses.dataclass
 class Tree:
-    """What lies under a root.
+    """What lies under a root; paths as texts."""
 
-    Attributes:
-        root: as the user gave it.
-        folders: clip -> the folders that hold it, one as a rule.
-        sheets: paths of spreadsheets.
-        archives: paths of archives that may hold what is missed.
-        loops: links that lead back to a folder already seen.
-        others: other databases whose folders were met, name -> the first such folder.
-    """
-
-    root: pathlib.Path
+    root: pathlib.Path  # as the user gave it
+    # Clip -> the folders that hold it, one as a rule.
     folders: dict[Key, list[Folder]] = dataclasses.field(default_factory=dict)
     sheets: list[str] = dataclasses.field(default_factory=list)
     archives: list[str] = dataclasses.field(default_factory=list)
-    loops: list[str] = dataclasses.field(default_factory=list)
+    loops: list[str] = dataclasses.field(default_factory=list)  # links back to a folder seen before
+    # Other databases whose folders were met, name -> the first such folder.
     others: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def remarks(self) -> list[str]:
-        """What a user should know of the copy beside its clips, a line each."""
+        """Why clips may not be found, a line each."""
         lines = [f"{path}: an archive; unpack it first" for path in self.archives]
         lines += [f"{path}: a link back to a folder already read" for path in self.loops]
         for name, path in self.others.items():
             lines.append(f"{path}: belongs to another database; read it with --dataset {name}")
-        for places in self.folders.values():
-            for twin in places[1:]:
-                lines.append(f"{twin.path}: a second copy of the clip in {places[0].path}")
         return lines
 
 
@@ -202,9 +187,17 @@ def packed(root: pathlib.Path) -> str:
     return ""
 
 
-def sheets_above(root: pathlib.Path, levels: int = 3) -> list[str]:
-    """Spreadsheets beside the parents of `root`, where it was given too deep."""
-    found = []
-    for folder in list(root.resolve().parents)[:levels]:
-        found += [str(p) for p in sorted(folder.glob("*.*")) if p.suffix.lower() in SHEETS]
-    return found
+def find_sheet(tree: Tree, is_one, prefer) -> str | None:
+    """The sheet of a copy, or near the parents of its root, where that was given too deep.
+
+    Args:
+        is_one, prefer: of a file's name in lower case: whether it is one, and its sort key.
+    """
+    parents = list(tree.root.resolve().parents)[:3]
+    near = [str(p) for above in parents for p in above.glob("*.*") if p.suffix.lower() in SHEETS]
+    for paths in (tree.sheets, near):
+        named = [(os.path.basename(path).lower(), path) for path in paths]
+        found = [(prefer(name), len(path), path) for name, path in named if is_one(name)]
+        if found:
+            return min(found)[2]
+    return None

@@ -67,7 +67,7 @@ def _examine(options) -> int:
         files.write_whole(pathlib.Path(options.json).expanduser(), report.json_text(found))
     if options.sheet and found.clips:
         picture = contact_sheet.of_report(found, options.sheet_clips, options.jobs)
-        contact_sheet.save(picture, options.sheet)
+        files.write_whole(pathlib.Path(options.sheet).expanduser(), contact_sheet.png(picture))
     return 0 if found.healthy else 1
 
 

@@ -33,17 +33,11 @@ KINDS = {
     "counts in doubt": (NOTE, "compare with your sheet: the expected count is from memory"),
     "clip lost": (ERROR, "correct what the message names; the clip is left out until then"),
     "unreadable cell": (ERROR, "correct the cell in the sheet; the clip is left out until then"),
-    "renumbered": (
-        ERROR,
-        "get the frames under their own numbers, or a sheet that counts as they do",
-    ),
+    "renumbered": (ERROR, "get frames under their own numbers, or a sheet that counts as they do"),
     "no frames": (ERROR, "copy the clip's folder again"),
     "no row": (WARNING, "add its row to the sheet, or move the folder out"),
     "apex outside": (ERROR, "correct the sheet: the apex lies between onset and offset"),
-    "onset is offset": (
-        ERROR,
-        "correct onset and offset in the sheet: a clip has two frames at least",
-    ),
+    "onset is offset": (ERROR, "correct onset and offset in the sheet: a clip has two frames"),
     "onset after offset": (ERROR, "correct onset and offset in the sheet"),
     "two files, one number": (ERROR, "keep one of the two"),
     "known": (NOTE, "nothing to do"),
@@ -153,14 +147,20 @@ def of_clips(clips, errata=()) -> list[Finding]:
         clips: as the loader returns them.
         errata: `annotated.Erratum`s of the database: what they say is known.
     """
-    found = []
+    found: list[Finding] = []
+    twins: set[str] = set()
     lengths = [clip.numbers[-1] - clip.numbers[0] + 1 for clip in clips]
     usual = statistics.median(lengths) if lengths else 0
     for clip, length in zip(clips, lengths):
-        own = []
+        own, where = [], os.path.dirname(clip.frames[0])
         for note in clip.notes:
-            if "a second copy" not in note:  # told of with its own folder
+            twin = re.fullmatch(r"a second copy in (.*): not read", note)
+            if twin is None:
                 own.append((_kind(note, _NOTES, "known"), note))
+            elif twin[1] not in twins:  # a recording may hold several clips
+                twins.add(twin[1])
+                said = f"a second copy of the clip in {where}, which is the one read"
+                found.append(Finding("second copy", clip.key, twin[1], said))
         kinds = {kind for kind, _ in own}
         lost = length - len(clip.numbers)
         if lost and "frames missing" not in kinds:
@@ -175,7 +175,6 @@ def of_clips(clips, errata=()) -> list[Finding]:
         if length > LONG * usual and "long clip" not in kinds:
             own.append(("long clip", f"{length} frames, where {usual:.0f} are usual"))
         known = _known(clip, errata)
-        where = os.path.dirname(clip.frames[0])
         found += [Finding(kind, clip.key, where, said, kind in known) for kind, said in own]
     return found
 
@@ -218,16 +217,13 @@ def _unusual(readings):
     counts = collections.Counter((seen.clip.dataset, size) for seen, size in own)
     totals = collections.Counter(seen.clip.dataset for seen, _ in own)
     usual = {d: size for (d, size), count in counts.items() if count >= COMMON * totals[d]}
-    return [
-        Finding(
-            "unusual size",
-            seen.clip.key,
-            seen.sizes[size],
-            f"{_size(size)}, where {_size(usual[seen.clip.dataset])} is usual",
-        )
-        for seen, size in own
-        if usual.get(seen.clip.dataset, size) != size
-    ]
+    found = []
+    for seen, size in own:
+        common = usual.get(seen.clip.dataset, size)
+        if size != common:
+            detail = f"{_size(size)}, where {_size(common)} is usual"
+            found.append(Finding("unusual size", seen.clip.key, seen.sizes[size], detail))
+    return found
 
 
 def _duplicates(readings):

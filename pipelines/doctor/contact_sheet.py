@@ -59,17 +59,16 @@ def tile(task) -> np.ndarray:
         for line, part in enumerate(textwrap.wrap(str(error), 66)[:8]):
             _write(canvas, part, CAPTION + 24 + 18 * line, (200, 30, 30))
         return canvas
-    onset, peak_image = (
-        cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) for image in aligned.frames[:2, ..., 0]
-    )
     motion = flow.dis(aligned.frames[..., 0])[..., :2] * (128 / IMAGE_SIZE)
-    boxes = align.region_boxes(aligned.landmarks, SIDE)
-    parts = [
-        _points(_boxes(onset, boxes), aligned.landmarks),
-        _boxes(peak_image, boxes),
-        _boxes(_colours(np.linalg.norm(motion, axis=-1)), boxes),
-    ]
+    parts = [cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) for image in aligned.frames[:2, ..., 0]]
+    parts.append(_colours(np.linalg.norm(motion, axis=-1)))
     canvas[CAPTION:] = np.concatenate(parts, axis=1)
+    boxes = np.round(align.region_boxes(aligned.landmarks, SIDE) * SIDE - 0.5).astype(int)
+    for left in (0, SIDE, 2 * SIDE):
+        for y1, x1, y2, x2 in (boxes + [CAPTION, left] * 2).tolist():
+            cv2.rectangle(canvas, (x1, y1), (x2, y2), BOX, 1)
+    for x, y in np.round(aligned.landmarks[list(LANDMARKS)]).astype(int).tolist():
+        cv2.circle(canvas, (x, CAPTION + y), 1, POINT, -1)
     return canvas
 
 
@@ -92,32 +91,14 @@ def sheet(tiles: list[np.ndarray], title: str) -> np.ndarray:
     return picture
 
 
-def save(picture: np.ndarray, path) -> None:
-    """Writes a picture (h, w, 3) uint8 RGB as a PNG; DataError if it cannot be written."""
-    data = cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
-    try:
-        with open(path, "wb") as file:
-            file.write(data)
-    except OSError as error:
-        raise schema.DataError(f"{path}: cannot be written ({error.strerror})") from None
+def png(picture: np.ndarray) -> bytes:
+    """A picture (h, w, 3) uint8 RGB as the content of a PNG file."""
+    return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
 
 
 def _write(canvas, text, y, colour=(0, 0, 0)):
     plain = text.encode("ascii", "replace").decode()  # the font has no other letters
     cv2.putText(canvas, plain, (4, y), FONT, 0.4, colour, 1, cv2.LINE_AA)
-
-
-def _boxes(image, boxes):
-    image = np.ascontiguousarray(image)
-    for y1, x1, y2, x2 in np.round(boxes * SIDE - 0.5).astype(int).tolist():
-        cv2.rectangle(image, (x1, y1), (x2, y2), BOX, 1)
-    return image
-
-
-def _points(image, landmarks):
-    for x, y in np.round(landmarks[list(LANDMARKS)]).astype(int).tolist():
-        cv2.circle(image, (x, y), 1, POINT, -1)
-    return image
 
 
 def _colours(length):

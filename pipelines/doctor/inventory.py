@@ -14,25 +14,16 @@ from pipelines.faces.frames import SUFFIXES, frame_number
 
 @dataclasses.dataclass
 class Inventory:
-    """What a walk of a copy meets; paths as texts, sorted.
+    """What a walk of a copy meets; paths as texts, sorted."""
 
-    Attributes:
-        sheets: spreadsheets.
-        archives: without a folder of the same name beside them, so hardly unpacked.
-        loops: links that lead back to a folder above them.
-        broken: links that lead nowhere.
-        others: other databases, name -> the topmost folder of each.
-        litter: file among frames that is no image -> how many such files its folder has.
-        unnumbered: images among frames without a number in their name.
-    """
-
-    sheets: list[str] = dataclasses.field(default_factory=list)
-    archives: list[str] = dataclasses.field(default_factory=list)
-    loops: list[str] = dataclasses.field(default_factory=list)
-    broken: list[str] = dataclasses.field(default_factory=list)
+    archives: list[str] = dataclasses.field(default_factory=list)  # hardly unpacked: no such folder
+    loops: list[str] = dataclasses.field(default_factory=list)  # links back to a folder above them
+    broken: list[str] = dataclasses.field(default_factory=list)  # links that lead nowhere
+    # Other databases, name -> the topmost folder of each.
     others: dict[str, str] = dataclasses.field(default_factory=dict)
+    # File among frames that is no image -> how many such files its folder has.
     litter: dict[str, int] = dataclasses.field(default_factory=dict)
-    unnumbered: list[str] = dataclasses.field(default_factory=list)
+    unnumbered: list[str] = dataclasses.field(default_factory=list)  # images among frames
 
 
 def take(root, own: set[str]) -> Inventory:
@@ -67,14 +58,12 @@ def _sort(inventory, folder, files):
         path, lower = os.path.join(folder, name), name.lower()
         if os.path.islink(path) and not os.path.exists(path):
             inventory.broken.append(path)
-        elif lower.endswith(trees.SHEETS):
-            inventory.sheets.append(path)
         elif lower.endswith(trees.ARCHIVES):
             if not os.path.isdir(os.path.join(folder, name.split(".")[0])):
                 inventory.archives.append(path)
-        elif name not in images:
+        elif name not in images and not lower.endswith(trees.SHEETS):
             strange.append(path)
-        elif frame_number(name) is None:
+        elif name in images and frame_number(name) is None:
             inventory.unnumbered.append(path)
     if images and strange:
         inventory.litter[strange[0]] = len(strange)

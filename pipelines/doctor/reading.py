@@ -15,24 +15,17 @@ if typing.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """A clip, read.
-
-    Attributes:
-        faults: (path, reason) of each file that cannot be read.
-        sizes: (width, height) -> the first file of that size; one entry as a rule.
-        digests: of a file's content -> the first file that holds it.
-        num_read: files that could be read.
-        portrait: face of the onset frame; None if not asked for, or not found.
-        no_face: why no face was found; "".
-    """
+    """A clip, read."""
 
     clip: schema.Clip
-    faults: tuple[tuple[str, str], ...] = ()
+    faults: tuple[tuple[str, str], ...] = ()  # (path, reason) of each file that cannot be read
+    # (Width, height) -> the first file of that size; one entry as a rule.
     sizes: dict[tuple[int, int], str] = dataclasses.field(default_factory=dict)
+    # Digest of a file's content -> the first file that holds it.
     digests: dict[bytes, str] = dataclasses.field(default_factory=dict)
-    num_read: int = 0
-    portrait: Portrait | None = None
-    no_face: str = ""
+    num_read: int = 0  # files that could be read
+    portrait: Portrait | None = None  # of the onset frame; None if not asked for, or not found
+    no_face: str = ""  # why no face was found
 
 
 def read_clip(task, dataset: str) -> Reading:

@@ -37,20 +37,13 @@ class Place:
 
 @dataclasses.dataclass
 class Report:
-    """What a copy holds, and what is wrong with it.
-
-    Attributes:
-        roots: database -> its folder.
-        layouts, summary: lines about paths, and about clips, subjects and frames.
-        clips: `schema.Clip`s that can be used.
-        findings: `checks.Finding`s.
-    """
+    """What a copy holds, and what is wrong with it."""
 
     dataset: str
-    roots: dict[str, str]
-    layouts: list[str] = dataclasses.field(default_factory=list)
-    summary: list[str] = dataclasses.field(default_factory=list)
-    clips: list[schema.Clip] = dataclasses.field(default_factory=list)
+    roots: dict[str, str]  # database -> its folder
+    layouts: list[str] = dataclasses.field(default_factory=list)  # lines about paths
+    summary: list[str] = dataclasses.field(default_factory=list)  # of clips, subjects and frames
+    clips: list[schema.Clip] = dataclasses.field(default_factory=list)  # that can be used
     findings: list[Finding] = dataclasses.field(default_factory=list)
 
     @property
@@ -92,9 +85,6 @@ def make(place: Place, protocol: str | None = None, sample: int = 100, jobs: int
     report.summary = protocols.summary(clips, expected).splitlines()
     report.findings += _counts(clips, expected)
     report.findings += checks.of_skipped(skipped, expected)
-    for path, first in database.second_copies(place.root):
-        detail = f"a second copy of the clip in {first}, which is the one read"
-        report.findings.append(Finding("second copy", "", path, detail))
     errata = [erratum for name in place.roots for erratum in databases.load(name).errata]
     report.findings += checks.of_clips(clips, errata)
     read = _read(clips, database.name, len(clips) if sample < 0 else sample, jobs)

@@ -59,21 +59,13 @@ _EXTENT = {
 
 @dataclasses.dataclass(frozen=True)
 class Aligned:
-    """An aligned clip.
+    """An aligned clip of t frames."""
 
-    Attributes:
-        frames: (t, S, S, 1) uint8.
-        landmarks: (478, 2) float32 px of the aligned onset frame.
-        matrix: (2, 3) float64, original px of the onset frame -> aligned px, for points (x, y).
-        matrices: (t, 2, 3) float64, the same for each frame, the head's motion included.
-        turned: quarter turns to the left that the frames needed for the face to stand upright; 2
-            where it stood on its head.
-    """
-
-    frames: np.ndarray
-    landmarks: np.ndarray
-    matrix: np.ndarray
-    matrices: np.ndarray
+    frames: np.ndarray  # (t, S, S, 1) uint8
+    landmarks: np.ndarray  # (478, 2) float32 px of the aligned onset frame
+    matrix: np.ndarray  # (2, 3) float64, original px of the onset frame -> aligned px, for (x, y)
+    matrices: np.ndarray  # (t, 2, 3) float64, the same for each frame, the head's motion included
+    # Quarter turns to the left that the frames needed; 2 where the face stood on its head.
     turned: int = 0
 
     @property
@@ -145,9 +137,8 @@ def _turn(image, turns):
 
 def _turn_matrix(turns, shape):
     """The (2, 3) matrix of `landmarks.turn_points`."""
-    corner, right, below = face_landmarks.turn_points(
-        np.array([[0, 0], [1, 0], [0, 1.0]]), turns, shape
-    )
+    points = np.array([[0, 0], [1, 0], [0, 1.0]])
+    corner, right, below = face_landmarks.turn_points(points, turns, shape)
     return np.stack([right - corner, below - corner, corner], 1)
 
 
@@ -264,11 +255,8 @@ def region_boxes(landmarks: np.ndarray, size: int) -> np.ndarray:
     boxes = []
     for name in schema.REGIONS:
         index, room = _EXTENT[name]
-        points = landmarks[list(index)]
-        (x1, y1), (x2, y2) = (
-            points.min(0) - one * np.array(room),
-            points.max(0) + one * np.array(room),
-        )
+        points, room = landmarks[list(index)], one * np.array(room)
+        (x1, y1), (x2, y2) = points.min(0) - room, points.max(0) + room
         boxes.append((y1, x1, y2, x2))
     # A pixel's centre lies half a pixel from its edge: px -0.5 is fraction 0.
     return np.clip((np.array(boxes) + 0.5) / size, 0, 1).astype(np.float32)

@@ -14,13 +14,8 @@ from pipelines import schema, silence
 
 SUFFIXES = (".bmp", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
 MAX_PIXELS = 100_000_000  # of one image
-OTHER_FORMATS = {
-    b"GIF8": "GIF",
-    b"ftypheic": "HEIC",
-    b"ftypmif1": "HEIF",
-    b"ftypavif": "AVIF",
-    b"%PDF": "PDF",
-}
+OTHER_FORMATS = {b"GIF8": "GIF", b"ftypheic": "HEIC", b"ftypmif1": "HEIF", b"ftypavif": "AVIF"}
+OTHER_FORMATS[b"%PDF"] = "PDF"
 
 
 def frame_number(name) -> int | None:
@@ -159,11 +154,6 @@ def iterate_frames(paths: typing.Iterable[str]) -> typing.Iterator[np.ndarray]:
             raise schema.DataError(f"{path}: the frame size changes within the clip ({sizes})")
         shape = image.shape
         yield image
-
-
-def read_clip(clip: schema.Clip) -> np.ndarray:
-    """All frames of a clip: (t, h, w, 3) uint8 RGB. Raises DataError as `read_frame` does."""
-    return np.stack(list(iterate_frames(clip.frames)))
 
 
 def to_grey(image: np.ndarray) -> np.ndarray:

@@ -20,15 +20,10 @@ SIDE = 64  # of the face that is compared, px
 
 @dataclasses.dataclass(frozen=True)
 class Portrait:
-    """A face as found on an onset frame.
+    """A face as found on an onset frame."""
 
-    Attributes:
-        eye_distance: between the eyes' centres, px of the frame.
-        asymmetry: (SIDE, SIDE) float32 of norm 1: the aligned face less its mirror image.
-    """
-
-    eye_distance: float
-    asymmetry: np.ndarray
+    eye_distance: float  # between the eyes' centres, px of the frame
+    asymmetry: np.ndarray  # (SIDE, SIDE) float32 of norm 1: the aligned face less its mirror image
 
     def likeness(self, other: Portrait) -> float:
         """Correlation in [-1, 1] of the asymmetries: negative if one of the two is mirrored."""

@@ -6,12 +6,7 @@ import typing
 if typing.TYPE_CHECKING:
     from pipelines.prepared.arrays import Prepared, open_prepared
     from pipelines.prepared.manifest import read_manifest
-    from pipelines.prepared.preparing import (
-        check_missing,
-        default_folder,
-        ensure_prepared,
-        prepare,
-    )
+    from pipelines.prepared.preparing import check_missing, default_folder, ensure_prepared, prepare
 
 __all__ = ["Prepared", "check_missing", "default_folder", "ensure_prepared", "open_prepared"]
 __all__ += ["prepare", "read_manifest"]

@@ -17,44 +17,29 @@ _ALIGNMENT = 64  # bytes, of every tensor
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prepared:
-    """A prepared database of n clips in memory; row i of every array is clip i of the manifest.
+    """A prepared database of n clips in memory; row i of every array is clip i of the manifest."""
 
-    Attributes:
-        path: the folder it came from.
-        kind: "frames", or "precomputed" where clips hold motion instead of frames.
-        frame_size: side S of the stored images, px.
-        image_size: side of the crop the model sees, px; the rest is margin for random shifts.
-        digest: of the records, as in the manifest.
-        classes: names of the labels.
-        frames: (sum of num_frames, S, S) uint8, clip after clip; empty for precomputed motion.
-        first: (n,) row of `frames` where each clip starts.
-        onset, apex, offset: (n,) indices into the clip. `apex` is the annotated (or spotted) one
-            that the record holds, else the frame nearest to the middle between onset and offset.
-        num_frames, labels: (n,) int32.
-        regions: (n, 9, 4) float32 y1, x1, y2, x2, fractions of the S-px image.
-        keys, subject_keys, datasets: (n,) str.
-        motion: (n * maps_per_clip, S, S, c) float; None for frames. The first map of a clip is that
-            of its evaluation pair.
-        maps_per_clip: how many motion maps, of different pairs, each clip has.
-    """
-
-    path: str
-    kind: str
-    frame_size: int
-    image_size: int
-    digest: str
-    classes: tuple[str, ...]
-    frames: np.ndarray
-    first: np.ndarray
+    path: str  # the folder it came from
+    kind: str  # "frames", or "precomputed" where clips hold motion instead of frames
+    frame_size: int  # side S of the stored images, px
+    image_size: int  # side of the crop the model sees, px; the rest is margin for random shifts
+    digest: str  # of the records, as in the manifest
+    classes: tuple[str, ...]  # names of the labels
+    frames: np.ndarray  # (sum of num_frames, S, S) uint8, clip after clip; empty for motion
+    first: np.ndarray  # (n,) row of `frames` where each clip starts
+    # (n,) indices into the clip. `apex` is the annotated (or spotted) one that the record holds,
+    # else the frame nearest to the middle between onset and offset.
     onset: np.ndarray
     apex: np.ndarray
     offset: np.ndarray
-    num_frames: np.ndarray
-    labels: np.ndarray
-    regions: np.ndarray
-    keys: np.ndarray
+    num_frames: np.ndarray  # (n,) int32
+    labels: np.ndarray  # (n,) int32
+    regions: np.ndarray  # (n, 9, 4) float32 y1, x1, y2, x2, fractions of the S-px image
+    keys: np.ndarray  # (n,) str
     subject_keys: np.ndarray
     datasets: np.ndarray
+    # (n * maps_per_clip, S, S, c) float; None for frames. The first map of a clip is that of its
+    # evaluation pair, the others are of other pairs.
     motion: np.ndarray | None = None
     maps_per_clip: int = 1
 
@@ -117,8 +102,8 @@ def aligned_empty(shape, dtype) -> np.ndarray:
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
-_CLIP_SPAN = ("first", "onset", "apex", "offset", "num_frames")
-_PER_CLIP = (*_CLIP_SPAN, "regions", "keys", "subject_keys", "datasets")
+_PER_CLIP = ("first", "onset", "apex", "offset", "num_frames", "regions", "keys", "subject_keys",
+             "datasets")  # fmt: skip
 
 
 def open_prepared(path) -> Prepared:
@@ -145,12 +130,11 @@ def _read_records(path, manifest):
     if kind == "precomputed":
         motion = aligned_empty((len(clips), size, size, 3), np.float32)
     regions = np.empty((len(clips), len(REGIONS), 4), np.float32)
-    columns = {
-        name: np.empty(len(clips), np.int32) for name in ("onset", "apex", "offset", "label")
-    }
+    names = ("onset", "apex", "offset", "label")
+    columns = {name: np.empty(len(clips), np.int32) for name in names}
     hasher = hashlib.sha256()
-    for i, record in enumerate(_records(path, clips)):
-        hasher.update(record.raw)
+    for i, (raw, record) in enumerate(_records(path, clips)):
+        hasher.update(raw)
         for name, column in columns.items():
             column[i] = record[name]
         if (record["key"].decode(), record["label"]) != (clips[i]["key"], clips[i]["label"]):
@@ -200,13 +184,8 @@ def _apex(path, clip):
     return onset + 1 + int(np.argmin(np.abs(numbers[onset + 1 : offset + 1] - middle)))
 
 
-class _Record(dict):
-    """A parsed tf.train.Example: name -> bytes, int, or floats; `raw` is its serialized form."""
-
-    raw: bytes
-
-
 def _records(path, clips):
+    """Yields each serialized tf.train.Example, and what it holds: name -> bytes, int, or floats."""
     import tensorflow as tf
 
     shards = list(dict.fromkeys(c["shard"] for c in clips))
@@ -218,16 +197,15 @@ def _records(path, clips):
         for raw in tf.data.TFRecordDataset([str(path / s) for s in shards]).as_numpy_iterator():
             count += 1
             if count <= len(clips):
-                yield _parse(tf.train.Example.FromString(raw), raw)
+                yield raw, _parse(tf.train.Example.FromString(raw))
     except tf.errors.DataLossError:
         raise DataError(f"{path}: damaged after record {count}; {REMEDY}") from None
     if count != len(clips):
         raise DataError(f"{path}: {count} records, but the manifest lists {len(clips)}; {REMEDY}")
 
 
-def _parse(example, raw):
-    record = _Record()
-    record.raw = raw
+def _parse(example):
+    record: dict = {}
     for name, feature in example.features.feature.items():
         kind = feature.WhichOneof("kind")
         values = getattr(feature, kind).value

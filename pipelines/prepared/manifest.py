@@ -38,10 +38,8 @@ def checked_manifest(folder) -> dict:
     try:
         manifest = json.loads(path.read_text())
     except OSError:
-        raise DataError(
-            f"{folder}: no {NAME}, so not a prepared database; make one with "
-            "python -m pipelines.prepare"
-        ) from None
+        missing = f"{folder}: no {NAME}, so not a prepared database"
+        raise DataError(f"{missing}; make one with python -m pipelines.prepare") from None
     except ValueError as error:
         raise DataError(f"{path}: not JSON ({error}); {REMEDY}") from None
     found = manifest.get("format") if isinstance(manifest, dict) else None

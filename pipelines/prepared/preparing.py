@@ -263,7 +263,7 @@ def _manifest(preparation, database, writer, skipped, source):
         "frame_size": image_size + 2 * margin,
         "image_size": image_size,
         "margin": margin,
-        "classes": list(protocols.default(preparation.dataset).classes),
+        "classes": list(protocols.choose(preparation.dataset).classes),
         "regions": list(schema.REGIONS),
         "clips": writer.entries,
         "skipped": [_facts(item) for item in skipped],

@@ -107,25 +107,10 @@ def motion_record(clip: schema.Clip, database) -> Record:
 
 
 def _record(clip: schema.Clip, features: dict) -> Record:
-    entry = {
-        "key": clip.key,
-        "dataset": clip.dataset,
-        "subject": clip.subject,
-        "subject_key": clip.subject_key,
-        "clip": clip.clip,
-        "label": clip.label,
-        "emotion": clip.emotion,
-        "action_units": list(clip.action_units),
-        "objective": clip.objective,
-        "split": clip.split,
-        "notes": list(clip.notes),
-        "onset": clip.onset,
-        "apex": clip.apex,
-        "offset": clip.offset,
-        "num_frames": len(clip.frames),
-        "numbers": list(clip.numbers),
-    }
-    return Record(entry, features)
+    values = dataclasses.asdict(clip)
+    values["num_frames"] = len(values.pop("frames"))
+    entry = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+    return Record({"key": clip.key, "subject_key": clip.subject_key, **entry}, features)
 
 
 def _example(record: Record) -> bytes:

@@ -8,7 +8,6 @@ are looked up again from the manifest, so another protocol needs no other prepar
 from pipelines.protocols.lookup import (
     apply,
     choose,
-    default,
     differences,
     groups,
     labels,
@@ -20,22 +19,6 @@ from pipelines.protocols.lookup import (
 )
 from pipelines.protocols.types import HOLDOUT, LOSO, SPLITS, TRAIN, Expected, Protocol
 
-__all__ = [
-    "HOLDOUT",
-    "LOSO",
-    "SPLITS",
-    "TRAIN",
-    "Expected",
-    "Protocol",
-    "apply",
-    "choose",
-    "default",
-    "differences",
-    "groups",
-    "labels",
-    "left_out",
-    "listing",
-    "lost",
-    "names",
-    "summary",
-]
+__all__ = ["HOLDOUT", "LOSO", "SPLITS", "TRAIN", "Expected", "Protocol", "apply", "choose"]
+__all__ += ["differences", "groups", "labels", "left_out", "listing", "lost", "names"]
+__all__ += ["summary"]

@@ -15,21 +15,15 @@ if typing.TYPE_CHECKING:
     import numpy as np
 
 
-def default(dataset: str) -> Protocol:
-    """The field's usual protocol of a dataset (of `databases.DATABASES`)."""
-    return choose(dataset)
-
-
 def choose(dataset: str, name: str | None = None) -> Protocol:
-    """The protocol `name`, or the default, checked against the dataset.
+    """The protocol `name`, or the field's usual one, checked against the dataset.
 
     Raises DataError for an unknown name, or a protocol that the dataset lacks the databases for.
     """
     fitting = names(dataset)
     if not fitting:
-        raise schema.DataError(
-            f"--dataset {dataset} has no protocol: add one to protocols/table.py"
-        )
+        missing = f"--dataset {dataset} has no protocol"
+        raise schema.DataError(f"{missing}: add one to protocols/table.py")
     name = name or fitting[0]
     if name in fitting:
         return table.PROTOCOLS[name]
@@ -128,36 +122,30 @@ def differences(clips, protocol: Protocol) -> list[str]:
     lines: list[str] = []
     for dataset, expected in protocol.expected.items():
         own = [fact for fact in facts if fact["dataset"] == dataset]
+        doubt = " (recalled, not from a sheet)" * expected.recalled
         if not own:
-            lines.append(f"{dataset}: no clip, {_total(expected)}")
+            total = "some" if expected.counts is None else f"{sum(expected.counts)}{doubt}"
+            lines.append(f"{dataset}: no clip, expected {total}")
             continue
-        found = collections.Counter(_label(fact, protocol) for fact in own)
-        for label, count in enumerate(expected.counts or ()):
-            if found[label] != count:
-                name = protocol.classes[label]
-                said = _wanted(count, expected)
-                lines.append(f"{dataset}: {found[label]} clips of {name}, {said}")
+        lines += [f"{dataset}: {said}{doubt}" for said in _counts(own, expected.counts, protocol)]
         subjects = len({fact["subject_key"] for fact in own})
         if expected.subjects not in (None, subjects):
             lines.append(f"{dataset}: {subjects} subjects, expected {expected.subjects}")
         for name, wanted in (expected.splits or {}).items():
             part = [fact for fact in own if fact["split"] == name]
-            lines += _split_differences(part, name, wanted, protocol)
+            lines += [f"{dataset}: split {name}: {s}" for s in _counts(part, wanted, protocol)]
     return lines
 
 
-def _split_differences(facts, name, count, protocol):
-    """As `differences`, of one fixed part: of its clips, or of its clips of each class."""
-    if isinstance(count, int):
-        found, wanted, words = [len(facts)], [count], ["clips"]
-    else:
-        counter = collections.Counter(_label(fact, protocol) for fact in facts)
-        found, wanted = [counter[label] for label in range(len(count))], list(count)
-        words = [f"clips of {word}" for word in protocol.classes]
+def _counts(facts, wanted, protocol):
+    """How clips differ in number from a total, or in each class from its count."""
+    if isinstance(wanted, int):
+        return [f"{len(facts)} clips, expected {wanted}"] * (len(facts) != wanted)
+    found = collections.Counter(_label(fact, protocol) for fact in facts)
     return [
-        f"{protocol.databases[0]}: split {name}: {have} {word}, expected {want}"
-        for have, want, word in zip(found, wanted, words)
-        if have != want
+        f"{found[label]} clips of {protocol.classes[label]}, expected {count}"
+        for label, count in enumerate(wanted or ())
+        if found[label] != count
     ]
 
 
@@ -191,13 +179,3 @@ def _label(fact, protocol) -> int:
     if fact["key"].lower() in protocol.left_out:
         return -1
     return protocol.words.get(fact["dataset"], {}).get(_word(fact, protocol), -1)
-
-
-def _total(expected) -> str:
-    if expected.counts is None:
-        return "expected some"
-    return _wanted(sum(expected.counts), expected)
-
-
-def _wanted(count, expected) -> str:
-    return f"expected {count}" + " (recalled, not from a sheet)" * expected.recalled

@@ -10,46 +10,33 @@ TRAIN = "train"  # the split that is never tested
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """What a whole copy of one database gives; None where no source tells.
-
-    `recalled` marks counts that come from memory of the literature and not from a sheet: a copy
-    that differs from them may well be whole.
-    """
+    """What a whole copy of one database gives; None where no source tells."""
 
     counts: tuple[int, ...] | None = None  # clips of each class
     subjects: int | None = None
     splits: dict[str, int | tuple[int, ...]] | None = None  # of each part, or of its classes
+    # Whether the counts come from memory of the literature and not from a sheet: a copy that
+    # differs from them may well be whole.
     recalled: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """A protocol.
+    """A protocol. Raises ValueError for a table that contradicts itself."""
 
-    Attributes:
-        name: as `--protocol` takes it.
-        title: in words, for a list.
-        classes: names of the labels 0, 1, …
-        words: database -> word -> label; the database's words that are not here are left out.
-        expected: database -> what a whole copy of it gives.
-        evaluation: LOSO: a subject is held out at a time; HOLDOUT: a database; SPLITS: the
-            database's own parts, trained on "train", tested on the others.
-        objective: whether the words are objective classes rather than emotions.
-        left_out: clip key, lower case -> why it is left out although its word is listed.
-        multi_label: in words, what becomes of clips with several emotions; "" where none has.
-
-    Raises ValueError for a table that contradicts itself.
-    """
-
-    name: str
-    title: str
-    classes: tuple[str, ...]
+    name: str  # as `--protocol` takes it
+    title: str  # in words, for a list
+    classes: tuple[str, ...]  # names of the labels 0, 1, …
+    # Database -> word -> label; the database's words that are not here are left out.
     words: dict[str, dict[str, int]]
-    expected: dict[str, Expected]
+    expected: dict[str, Expected]  # database -> what a whole copy of it gives
+    # LOSO: a subject is held out at a time; HOLDOUT: a database; SPLITS: the database's own parts,
+    # trained on "train", tested on the others.
     evaluation: str = LOSO
-    objective: bool = False
+    objective: bool = False  # whether the words are objective classes rather than emotions
+    # Clip key, lower case -> why it is left out although its word is listed.
     left_out: dict[str, str] = dataclasses.field(default_factory=dict)
-    multi_label: str = ""
+    multi_label: str = ""  # what becomes of clips with several emotions; "" where none has
 
     def __post_init__(self):
         if self.evaluation not in (LOSO, HOLDOUT, SPLITS):

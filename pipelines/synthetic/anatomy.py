@@ -6,18 +6,13 @@ the image's right, y down. Proportions follow SMIC's mean face (jaw 2.24, brow t
 Points with a side are given for the subject's left (image right, x > 0); `mirror` gives the right.
 """
 
-import dataclasses
+import types
 
 import numpy as np
 
-SKINS = (  # sRGB of skin in full light
-    (236, 200, 178),
-    (224, 180, 152),
-    (208, 160, 128),
-    (186, 136, 104),
-    (150, 104, 78),
-    (112, 76, 58),
-)
+# sRGB in full light.
+SKINS = ((236, 200, 178), (224, 180, 152), (208, 160, 128), (186, 136, 104), (150, 104, 78),
+         (112, 76, 58))  # fmt: skip
 HAIRS = ((38, 30, 28), (62, 44, 34), (96, 66, 44), (140, 104, 66), (178, 148, 104), (120, 116, 112))
 IRISES = ((70, 46, 30), (96, 66, 38), (84, 96, 70), (84, 110, 134), (58, 42, 34))
 
@@ -27,39 +22,8 @@ def floats(values):
     return np.asarray(values, np.float32)
 
 
-@dataclasses.dataclass(frozen=True)
-class Anatomy:
-    """One subject. Lengths are in eye distances; the rest are colours (sRGB) and shares of one."""
-
-    seed: int
-    face_width: float  # half, at the cheek bones
-    jaw_width: float  # half, at the angles of the jaw
-    chin: float  # y of its lowest point
-    forehead: float  # y of the hair line
-    brow_height: float  # y of the brow's arch
-    brow_thickness: float
-    brow_tilt: float  # outer end above the inner end
-    eye_width: float  # half
-    lid_upper: float
-    lid_lower: float
-    nose_base: float  # y below the nose
-    nose_width: float  # half, at the wings
-    mouth: float  # y of the line between the lips
-    mouth_width: float  # half
-    lip_upper: float
-    lip_lower: float
-    skin: tuple
-    hair: tuple
-    iris: tuple
-    lip_redness: float
-    hair_side: float  # how far the hair comes down beside the face
-    stubble: float
-    freckles: float
-    wrinkles: float
-    light: tuple  # direction to the lamp: x, y, z
-    ambient: float
-    exposure: float
-    background: tuple
+class Anatomy(types.SimpleNamespace):
+    """One subject: what `sample` draws. Lengths are in eye distances, colours are sRGB."""
 
 
 def sample(seed):
@@ -77,31 +41,31 @@ def sample(seed):
     mouth = nose_base + around(0.35, 0.06)
     return Anatomy(
         seed=seed,
-        face_width=around(1.12, 0.03),
-        jaw_width=around(0.92, 0.04),
-        chin=mouth + around(0.70, 0.035),
-        forehead=around(-1.02, 0.05),
-        brow_height=around(-0.37, 0.07),
+        face_width=around(1.12, 0.03),  # half, at the cheek bones
+        jaw_width=around(0.92, 0.04),  # half, at the angles of the jaw
+        chin=mouth + around(0.70, 0.035),  # y of its lowest point
+        forehead=around(-1.02, 0.05),  # y of the hair line
+        brow_height=around(-0.37, 0.07),  # y of the brow's arch
         brow_thickness=around(0.065, 0.2),
-        brow_tilt=around(0.03, 0.6),
-        eye_width=around(0.205, 0.04),
+        brow_tilt=around(0.03, 0.6),  # outer end above the inner end
+        eye_width=around(0.205, 0.04),  # half
         lid_upper=around(0.085, 0.12),
         lid_lower=around(0.055, 0.12),
-        nose_base=nose_base,
-        nose_width=around(0.28, 0.06),
-        mouth=mouth,
-        mouth_width=around(0.39, 0.05),
+        nose_base=nose_base,  # y below the nose
+        nose_width=around(0.28, 0.06),  # half, at the wings
+        mouth=mouth,  # y of the line between the lips
+        mouth_width=around(0.39, 0.05),  # half
         lip_upper=around(0.09, 0.15),
         lip_lower=around(0.13, 0.15),
         skin=tuple(np.clip(skin, 0, 255).round(1).tolist()),
         hair=hair,
         iris=IRISES[rng.integers(2 if dark else len(IRISES))],
         lip_redness=float(rng.uniform(0.5, 1.0)),
-        hair_side=float(rng.choice([0.1, 0.5, 1.6])),
+        hair_side=float(rng.choice([0.1, 0.5, 1.6])),  # how far it comes down beside the face
         stubble=float(rng.choice([0.0, 0.0, 0.5, 1.0])),
         freckles=float(rng.choice([0.2, 0.5, 1.0])),
         wrinkles=float(rng.uniform(0.2, 1.0)),
-        light=(float(np.sin(azimuth)), float(-height), float(np.cos(azimuth))),
+        light=(float(np.sin(azimuth)), float(-height), float(np.cos(azimuth))),  # to the lamp
         ambient=float(rng.uniform(0.45, 0.65)),
         exposure=float(rng.uniform(0.95, 1.15)),
         background=tuple(rng.uniform(70, 190, 3).round(1).tolist()),
@@ -121,13 +85,11 @@ def anchors(anatomy):
         "brow_inner": (0.22, a.brow_height + 0.06),
         "brow_middle": (0.48, a.brow_height),
         "brow_outer": (0.84, a.brow_height + 0.07 - a.brow_tilt),
-        "glabella": (0.0, a.brow_height + 0.12),
         "lid_upper": (eye, -a.lid_upper),
         "lid_lower": (eye, a.lid_lower),
         "eye_inner": (eye - a.eye_width, 0.015),
         "eye_outer": (eye + a.eye_width, -0.01),
         "cheek": (0.62, 0.45),
-        "nose_tip": (0.0, a.nose_base - 0.15),
         "nose_root": (0.10, 0.22),
         "nose_wing": (a.nose_width, a.nose_base - 0.09),
         "lip_upper": (0.10, a.mouth - 0.6 * a.lip_upper),
@@ -142,21 +104,11 @@ def anchors(anatomy):
 
 def outline(anatomy):
     """The face from the middle of the forehead, down the left side, to the chin: (n, 2)."""
-    a = anatomy
-    return floats(
-        [
-            (0.0, a.forehead - 0.45),
-            (0.55, a.forehead - 0.33),
-            (0.93 * a.face_width, a.forehead + 0.15),
-            (0.99 * a.face_width, -0.40),
-            (a.face_width, 0.10),
-            (0.5 * (a.face_width + a.jaw_width) + 0.03, 0.62),
-            (a.jaw_width, a.mouth),
-            (0.74 * a.jaw_width, a.mouth + 0.58 * (a.chin - a.mouth)),
-            (0.37 * a.jaw_width, a.chin - 0.06),
-            (0.0, a.chin),
-        ]
-    )
+    a, w, j = anatomy, anatomy.face_width, anatomy.jaw_width
+    top = [(0.0, a.forehead - 0.45), (0.55, a.forehead - 0.33), (0.93 * w, a.forehead + 0.15)]
+    cheek = [(0.99 * w, -0.40), (w, 0.10), (0.5 * (w + j) + 0.03, 0.62), (j, a.mouth)]
+    jaw = [(0.74 * j, a.mouth + 0.58 * (a.chin - a.mouth)), (0.37 * j, a.chin - 0.06)]
+    return floats([*top, *cheek, *jaw, (0.0, a.chin)])
 
 
 def brow(anatomy):

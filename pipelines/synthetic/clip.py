@@ -23,36 +23,23 @@ REACH = floats([(-1.7, -1.4), (1.7, -1.4), (1.7, 2.4), (-1.7, 2.4)])  # no bump 
 class ClipSpec:
     """All that makes a clip; nothing else is random. Plain values, so that it can be saved as JSON.
 
-    Attributes:
-        subject: seed of the subject's `Anatomy`.
-        seed: of the clip's own chance: path of the head, phase of the flicker, noise.
-        emotion: a key of `motion.EMOTIONS`.
-        units: of `motion.Unit`.
-        amplitude: mean |displacement| at the apex in px of the 128 px aligned face.
-        num_frames, apex: length and apex index; frame 0 is the onset.
-        end_level: share of the apex' motion that is left in the last frame.
-        frame_size: width, height in px.
-        eye_distance: px of the frame.
-        pose: scale, roll in degrees, shift x and y in px: where this clip's head is.
-        drift: how far the head goes during the clip, in px of the 128 px aligned face.
-        flicker: amplitude of the lamp's flicker, as a share.
-        noise: standard deviation of the sensor noise, grey levels.
+    Lengths are in px of the frame; of `amplitude` and `drift` in px of the 128 px aligned face.
     """
 
-    subject: int
-    seed: int
-    emotion: str
-    units: tuple
-    amplitude: float
+    subject: int  # seed of the subject's `Anatomy`
+    seed: int  # of the clip's own chance: path of the head, phase of the flicker, noise
+    emotion: str  # a key of `motion.EMOTIONS`
+    units: tuple  # of `motion.Unit`
+    amplitude: float  # mean |displacement| at the apex
     num_frames: int
-    apex: int
-    end_level: float
-    frame_size: tuple
+    apex: int  # its index; frame 0 is the onset
+    end_level: float  # share of the apex' motion that is left in the last frame
+    frame_size: tuple  # width, height
     eye_distance: float
-    pose: tuple
-    drift: float
-    flicker: float
-    noise: float
+    pose: tuple  # where this clip's head is: scale, roll in degrees, shift x and y
+    drift: float  # how far the head goes during the clip
+    flicker: float  # amplitude of the lamp's flicker, as a share
+    noise: float  # standard deviation of the sensor noise, grey levels
 
     @property
     def action_units(self):
@@ -96,13 +83,9 @@ def _apply(matrix, points):
     return points @ matrix[:2, :2].T + matrix[:2, 2]
 
 
-def _view(spec):
-    return face.frame_view(spec.frame_size, spec.eye_distance)
-
-
 def face_to_frame(spec):
     """Face coordinates -> px of the onset frame: (3, 3) float64."""
-    view = _view(spec)
+    view = face.frame_view(spec.frame_size, spec.eye_distance)
     upright = np.diag([view.scale, view.scale, 1.0])
     upright[:2, 2] = view.origin
     scale, roll, *shift = spec.pose
@@ -223,7 +206,7 @@ def render(spec, frames=None):
         frames: indices to render; all when None.
     """
     base = base_picture(spec.subject, tuple(spec.frame_size), spec.eye_distance)
-    view = _view(spec).enlarged(face.OVERSAMPLING)
+    view = face.frame_view(spec.frame_size, spec.eye_distance).enlarged(face.OVERSAMPLING)
     to_base = np.diag([view.scale, view.scale, 1.0])
     to_base[:2, 2] = view.origin
     to_base = to_base @ np.linalg.inv(face_to_frame(spec))  # px of the onset frame -> of the base

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from pipelines.synthetic import anatomy as anatomies
-from pipelines.synthetic import features, texture
+from pipelines.synthetic import features
 from pipelines.synthetic.anatomy import floats
 from pipelines.synthetic.painter import Painter, View, both_sides, curve
 
@@ -77,9 +77,8 @@ def _skin(p):
 def _freckles(p, face):
     count = int(60 + 240 * p.anatomy.freckles)
     centres = p.rng.uniform([-1, -0.9], [1, p.anatomy.chin - 0.1], (count, 2))
-    radii = p.rng.uniform(0.006, 0.02, count) * p.view.scale
-    values = p.rng.uniform(30, 150, count)
-    cover = texture.spots(p.shape, p.view.pixels(centres), radii, values)
+    radii, values = p.rng.uniform(0.006, 0.02, count), p.rng.uniform(30, 150, count)
+    cover = p.spots(centres, radii, values)
     p.lay(floats(p.anatomy.skin) * [0.62, 0.5, 0.42], 0.8 * face * p.blurred(cover, 0.005))
 
 
@@ -166,7 +165,7 @@ def _hair_in_front(p):
     lean = np.stack([0.12 * roots[:, 0], np.full(count, -0.35)], axis=1)
     ends = roots + lean * p.rng.uniform(0.5, 1.3, (count, 1)) + p.rng.normal(0, 0.03, (count, 2))
     roots = roots + p.rng.normal(0, 0.02, (count, 2))
-    hairs = p.hairs(roots, ends, [1] * count, p.rng.uniform(60, 200, count))
+    hairs = p.hairs(roots, ends, p.rng.uniform(60, 200, count))
     p.lay(floats(a.hair) * p.rng.choice([0.6, 1.5]), 0.8 * hairs)
 
 

@@ -46,8 +46,7 @@ def _lashes(p, upper, side):
     starts = upper[6:] * side
     lean = np.linspace(-0.1, 0.9, len(starts))[:, None] * [0.05, 0] * side
     ends = starts + lean + [0, -0.045]
-    cover = p.hairs(starts, ends, [1] * len(starts), [170] * len(starts))
-    p.lay(floats(p.anatomy.hair) * 0.5, cover)
+    p.lay(floats(p.anatomy.hair) * 0.5, p.hairs(starts, ends, [170] * len(starts)))
 
 
 def brows(p):
@@ -64,12 +63,10 @@ def brows(p):
         offset = p.rng.uniform(-1.1, 1.1, (count, 1))
         roots = middle[index] + offset * half[index]
         lean = np.stack([np.linspace(0.02, 0.09, 60), np.linspace(-0.06, 0.015, 60)], axis=1)[index]
-        tips = (
-            roots + lean * p.rng.uniform(0.6, 1.2, (count, 1)) - [0, 0.15] * (roots - middle[index])
-        )
-        values = p.rng.uniform(90, 220, count)
-        widths = [max(1, round(0.008 * p.view.scale))] * count
-        p.lay(floats(a.hair) * 0.8, p.hairs(roots * side, tips * side, widths, values))
+        reach = p.rng.uniform(0.6, 1.2, (count, 1))
+        tips = roots + lean * reach - [0, 0.15] * (roots - middle[index])
+        values, width = p.rng.uniform(90, 220, count), max(1, round(0.008 * p.view.scale))
+        p.lay(floats(a.hair) * 0.8, p.hairs(roots * side, tips * side, values, width))
 
 
 def nose(p):
@@ -80,11 +77,8 @@ def nose(p):
         hole = floats([(0.06, 0), (0.13, -0.035), (0.19, -0.005), (0.13, 0.02)])
         hole = hole * [a.nose_width / 0.28, 1] + [0, a.nose_base - 0.045]
         p.lay((42, 22, 18), 0.8 * p.area(curve(hole * side, 32, closed=True), 0.012))
-        wing = [
-            (wing_x - 0.06, wing_y - 0.11),
-            (wing_x, wing_y - 0.02),
-            (wing_x - 0.05, wing_y + 0.075),
-        ]
+        wing = [(wing_x - 0.06, wing_y - 0.11), (wing_x, wing_y - 0.02)]
+        wing += [(wing_x - 0.05, wing_y + 0.075)]
         p.darken(0.42, p.line(curve(floats(wing) * side), 0.018, 0.014))
         bridge = [(0.15, -0.1), (0.11, 0.15), (0.14, 0.42)]
         p.darken(0.08, p.line(curve(floats(bridge) * side), 0.05, 0.05))

@@ -26,26 +26,18 @@ class Row(typing.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """A database's layout.
+    """A database's layout."""
 
-    Attributes:
-        frame: path of a frame below the root; field `number` is the frame's.
-        names: of subject and clip; fields: subject `s`, `label` from 1, `i` within it, `n` within
-            the subject, all from 1; `first` frame number; `token` and `letter` of the label.
-        words: emotions of the labels 0, 1, 2, as in the sheet.
-        sheet: its path below the root; "" for a database without.
-        columns: header -> cell; None for a blank column.
-        tab: name of the sheet.
-        eye_distance: of a rendered face, as a share of the frame's width.
-    """
-
-    frame: str
+    frame: str  # path of a frame below the root; field `number` is the frame's
+    # Of subject and clip; fields: subject `s`, `label` from 1, `i` within it, `n` within the
+    # subject, all from 1; `first` frame number; `token` and `letter` of the label.
     names: tuple[str, str]
-    words: tuple[tuple[str, ...], ...]
-    sheet: str = ""
+    words: tuple[tuple[str, ...], ...]  # emotions of the labels 0, 1, 2, as in the sheet
+    sheet: str = ""  # its path below the root; "" for a database without
+    # Header -> cell; None for a blank column.
     columns: dict[str, str | None] = dataclasses.field(default_factory=dict)
-    tab: str = "Sheet1"
-    eye_distance: float = 130 / 640
+    tab: str = "Sheet1"  # name of the sheet
+    eye_distance: float = 130 / 640  # of a rendered face, as a share of the frame's width
 
     def path(self, row, number: int) -> pathlib.PurePath:
         """Where a frame of a clip lies below the root."""

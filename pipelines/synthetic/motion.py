@@ -28,23 +28,17 @@ ACTION_UNITS = {
     5: (("lid_upper", 0.0, -1.0, 0.22, 0.09),),
     6: (("cheek", -0.1, -0.9, 0.28, 0.20), ("lid_lower", 0.0, -0.4, 0.22, 0.10)),
     7: (("lid_lower", -0.1, -0.9, 0.22, 0.10), ("lid_upper", 0.0, 0.3, 0.22, 0.09)),
-    9: (
-        ("nose_wing", 0.0, -0.8, 0.15, 0.16),
-        ("nose_root", -0.2, -0.6, 0.15, 0.18),
-        ("brow_inner", -0.1, 0.4, 0.2, 0.15),
-    ),
+    9: (("nose_wing", 0.0, -0.8, 0.15, 0.16), ("nose_root", -0.2, -0.6, 0.15, 0.18),
+        ("brow_inner", -0.1, 0.4, 0.2, 0.15)),
     10: (("lip_upper", 0.1, -0.8, 0.20, 0.12), ("nose_wing", 0.1, -0.6, 0.20, 0.20)),
     12: (("mouth_corner", 0.7, -0.8, 0.22, 0.20), ("cheek", 0.2, -0.5, 0.28, 0.22)),
     14: (("mouth_corner", 0.9, 0.0, 0.17, 0.16),),
     15: (("mouth_corner", 0.1, 0.9, 0.20, 0.20), ("chin_boss", 0.1, 0.2, 0.25, 0.15)),
     17: (("chin_boss", 0.0, -0.8, 0.24, 0.20), ("lip_lower", 0.0, -0.5, 0.24, 0.10)),
     20: (("mouth_corner", 1.0, 0.2, 0.26, 0.22), ("lip_lower", 0.4, 0.1, 0.2, 0.12)),
-    24: (
-        ("lip_upper", -0.2, 0.6, 0.24, 0.09),
-        ("lip_lower", -0.2, -0.6, 0.24, 0.09),
-        ("mouth_corner", -0.5, 0.0, 0.15, 0.15),
-    ),
-}
+    24: (("lip_upper", -0.2, 0.6, 0.24, 0.09), ("lip_lower", -0.2, -0.6, 0.24, 0.09),
+         ("mouth_corner", -0.5, 0.0, 0.15, 0.15)),
+}  # fmt: skip
 SPREAD = 1.25  # on all sigmas: how far skin drags its surroundings along
 SIDES = {"L": (1,), "R": (-1,), "": (1, -1)}  # which signs of x a unit's prefix names
 ONE_SIDED = (2, 4, 10, 12, 14, 15, 20)  # units that people can show on one side

@@ -7,7 +7,6 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 from pipelines.synthetic import anatomy as anatomies
-from pipelines.synthetic import texture
 from pipelines.synthetic.anatomy import floats
 
 SMOOTH = (cv2.LINE_AA, 4)  # anti-aliased, coordinates in sixteenths of a px
@@ -59,6 +58,19 @@ def _extent(coverage):
     return slice(y, y + height), slice(x, x + width)
 
 
+def _noise(rng, shape, sigma):
+    """Smooth noise of zero mean and unit deviation, its spots about `sigma` px wide: (h, w)."""
+    height, width = shape
+    step = max(1, int(sigma / 1.5))  # coarse noise is made small, then enlarged
+    small = rng.standard_normal((height // step + 8, width // step + 8), dtype=np.float32)
+    small = cv2.GaussianBlur(small, (0, 0), max(sigma / step, 0.4))
+    small /= small.std()
+    if step == 1:
+        return small[4 : 4 + height, 4 : 4 + width]
+    size = (small.shape[1] * step, small.shape[0] * step)
+    return cv2.resize(small, size, interpolation=cv2.INTER_CUBIC)[:height, :width]
+
+
 class Painter:
     """The picture being painted, and the few brushes the layers share."""
 
@@ -72,36 +84,48 @@ class Painter:
 
     def area(self, points, blur=0.01):
         """Coverage (h, w) in [0, 1] of the polygon `points`, its edge `blur` eye distances soft."""
-
-        def draw(mask, px):
-            cv2.fillPoly(mask, px, (255,), *SMOOTH)
-
-        return self._brush(points, blur, 0, draw)
+        return self._brush(points, blur)
 
     def line(self, points, width, blur=0.01):
         """Coverage of a line through `points`, `width` eye distances wide."""
-        wide = max(1, round(width * self.view.scale))
+        return self._brush(points, blur, max(1, round(width * self.view.scale)))
 
-        def draw(mask, px):
-            cv2.polylines(mask, px, False, (255,), wide, *SMOOTH)
-
-        return self._brush(points, blur, wide, draw)
-
-    def _brush(self, points, blur, margin, draw):
-        """Draws within the points' surroundings only, and softens what was drawn."""
+    def _brush(self, points, blur, wide=0):
+        """A polygon, or a line `wide` px wide, softened; only its surroundings are worked on."""
         coverage = np.zeros(self.shape, np.float32)
         points, sigma = self.view.pixels(points), max(blur * self.view.scale, 0.5)
-        margin = margin + 4 * sigma + 2
+        margin = wide + 4 * sigma + 2
         limit = self.shape[::-1]
         x0, y0 = np.clip(points.min(axis=0) - margin, 0, limit).astype(int)
         x1, y1 = np.clip(points.max(axis=0) + margin, 0, limit).astype(int)
         if x1 <= x0 or y1 <= y0:  # outside the picture
             return coverage
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
-        draw(mask, [np.int32((points - [x0, y0]) * 16)])
+        px = [((points - [x0, y0]) * 16).astype(np.int32)]
+        if wide:
+            cv2.polylines(mask, px, False, (255,), wide, *SMOOTH)
+        else:
+            cv2.fillPoly(mask, px, (255,), *SMOOTH)
         soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma)
         coverage[y0:y1, x0:x1] = soft / 255
         return coverage
+
+    def hairs(self, starts, ends, values, width=1):
+        """Coverage of single hairs given in face coordinates, `width` px wide."""
+        mask = np.zeros(self.shape, np.uint8)
+        starts, ends = ((16 * self.view.pixels(p)).astype(int).tolist() for p in (starts, ends))
+        for start, end, value in zip(starts, ends, values):
+            cv2.line(mask, start, end, (int(value),), width, *SMOOTH)
+        return mask.astype(np.float32) / 255
+
+    def spots(self, centres, radii, values):
+        """Coverage of round spots given in face coordinates."""
+        mask = np.zeros(self.shape, np.uint8)
+        centres = (16 * self.view.pixels(centres)).astype(int).tolist()
+        radii = (16 * self.view.scale * radii).astype(int).tolist()
+        for centre, radius, value in zip(centres, radii, values):
+            cv2.circle(mask, centre, radius, (int(value),), -1, *SMOOTH)
+        return mask.astype(np.float32) / 255
 
     def hump(self, centre, sigma_x, sigma_y):
         """A Gaussian of height one at `centre`: (h, w)."""
@@ -116,8 +140,11 @@ class Painter:
 
     def blobs(self, *sigmas_and_weights):
         """Noise of several scales, in eye distances: (h, w)."""
-        scaled = [(max(s * self.view.scale, 0.5), w) for s, w in sigmas_and_weights]
-        return texture.layers(self.rng, self.shape, scaled)
+        scale = self.view.scale
+        return sum(
+            np.float32(weight) * _noise(self.rng, self.shape, max(sigma * scale, 0.5))
+            for sigma, weight in sigmas_and_weights
+        )
 
     def blurred(self, coverage, width):
         """`coverage` blurred by `width` eye distances."""
@@ -134,8 +161,3 @@ class Painter:
         """Takes up to `share` of the light away where `coverage` says."""
         part = _extent(coverage)
         self.picture[part] *= (1 - np.float32(share) * coverage[part])[..., None]
-
-    def hairs(self, starts, ends, widths, values):
-        """Coverage of single hairs given in face coordinates."""
-        pixels = self.view.pixels
-        return texture.strokes(self.shape, pixels(starts), pixels(ends), widths, values)

@@ -27,7 +27,6 @@ def generate(out, config=None, jobs: int = 0) -> None:
     """Renders a database into the folder `out`, replacing a synthetic one that is there.
 
     Args:
-        out: folder to make.
         config: `options.SynthesisConfig`; the defaults when None.
         jobs: processes; 0 for one per core.
     Raises:

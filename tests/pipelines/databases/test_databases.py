@@ -64,7 +64,7 @@ def test_every_protocol_has_its_counts(whole):
 
 def test_labels_are_those_of_the_default_protocol(whole):
     database, _, clips = whole
-    expected = protocols.labels(clips, protocols.default(database))
+    expected = protocols.labels(clips, protocols.choose(database))
     assert [clip.label for clip in clips] == expected.tolist()
 
 
@@ -91,7 +91,7 @@ def test_what_was_amiss_is_noted_and_nothing_else(whole):
 def test_dfme_has_its_fixed_parts(tmp_path):
     disk.write_copy(tmp_path, "dfme", [r for r in wholes.rows("dfme") if r.split != "testB"])
     clips = databases.load("dfme").read(tmp_path)
-    protocol = protocols.default("dfme")
+    protocol = protocols.choose("dfme")
     assert collections.Counter(protocols.groups(clips, protocol)) == {"train": 1856, "testA": 474}
     assert protocols.differences(clips, protocol) == [
         "dfme: 218 subjects, expected 259",

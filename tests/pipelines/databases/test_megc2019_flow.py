@@ -46,7 +46,7 @@ def listed(tmp_path):
 def test_list_of_htnet(listed):
     clips = megc2019_flow.DATABASE.read(listed)
     assert [clip.key for clip in clips] == KEYS and [clip.label for clip in clips] == LABELS
-    protocol = protocols.default("megc2019-flow")
+    protocol = protocols.choose("megc2019-flow")
     assert protocols.labels(clips, protocol).tolist() == LABELS
     assert clips[0].frames[0].endswith("images/sub05_EP12_03f.png")
     assert megc2019_flow.DATABASE.read_motion(clips[0].frames[0]).shape == (28, 28, 3)

@@ -115,8 +115,6 @@ def test_nested_copy_of_the_same_folder(tmp_path):
     (clip,) = casme2.DATABASE.read(tmp_path)
     assert len(clip.numbers) == 5
     assert len(clip.notes) == 1 and "a second copy in" in clip.notes[0]
-    remarks = tree.walk(tmp_path, "casme2", casme2.DATABASE.key_of).remarks()
-    assert len(remarks) == 1 and "a second copy of the clip" in remarks[0]
 
 
 def test_files_that_are_no_frames_are_ignored(tmp_path):

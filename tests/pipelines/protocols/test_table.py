@@ -54,7 +54,7 @@ def test_counts_without_a_source_are_marked():
 
 
 def test_the_first_protocol_that_a_dataset_can_serve_is_the_fields_usual_one():
-    assert {name: protocols.default(name).name for name in databases.DATABASES} == {
+    assert {name: protocols.choose(name).name for name in databases.DATABASES} == {
         "synthetic": "synthetic-3",
         "smic": "smic-3",
         "smic-flow": "smic-3",
