@@ -6,9 +6,6 @@ On synthetic people, drawn anew for each seed, or on any prepared database with 
 
 import collections
 import dataclasses
-import functools
-import json
-import pathlib
 import sys
 from typing import Optional
 
@@ -96,9 +93,9 @@ def prepared_errors(folder):
     """The same of a prepared database, by its databases; frames it does not keep are not found."""
     from pipelines.faces import apex
     from pipelines.prepared import open_prepared
+    from pipelines.prepared.manifest import checked_manifest
 
-    prepared = open_prepared(folder)
-    manifest = json.loads(pathlib.Path(folder, "manifest.json").read_text())
+    prepared, manifest = open_prepared(folder), checked_manifest(folder)
     if prepared.kind != "frames" or manifest["parameters"]["apex"] != "annotated":
         raise DataError(f"{folder} holds no annotated apex: prepare with --apex annotated")
     groups = collections.defaultdict(list)
@@ -120,6 +117,6 @@ def prepared_errors(folder):
     return dict(groups)
 
 
-main = functools.partial(report.command, compare, ApexOptions, __spec__.name, __doc__)
+main = report.command(compare, ApexOptions, __spec__.name, __doc__)
 if __name__ == "__main__":
     sys.exit(main())

@@ -5,7 +5,6 @@ it with classical flows on other synthetic subjects whose true displacement is k
 """
 
 import dataclasses
-import functools
 import sys
 import time
 
@@ -137,6 +136,6 @@ def errors(method, onset, apex, truth):
     }
 
 
-main = functools.partial(report.command, compare, DisplacementOptions, __spec__.name, __doc__)
+main = report.command(compare, DisplacementOptions, __spec__.name, __doc__)
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,6 @@ Trains folds of SMIC-sized random data with a few epochs each. The change is all
 of epochs and prediction: weights and optimizer reset in place, new datasets, their first batch.
 """
 
-import functools
 import sys
 import time
 
@@ -86,6 +85,6 @@ def split(ends, end, warmup_epochs):
     return {**usual, "prediction": end - ends[-1], "change": max(float(rest), 0.0)}
 
 
-main = functools.partial(report.command, measure, BenchOptions, __spec__.name, __doc__)
+main = report.command(measure, BenchOptions, __spec__.name, __doc__)
 if __name__ == "__main__":
     sys.exit(main())

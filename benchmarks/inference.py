@@ -113,6 +113,6 @@ def flows():
     }
 
 
-main = functools.partial(report.command, measure, InferenceOptions, __spec__.name, __doc__)
+main = report.command(measure, InferenceOptions, __spec__.name, __doc__)
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,7 +3,6 @@
 SMIC-sized data of random frames: the pipeline's work does not depend on what they show.
 """
 
-import functools
 import sys
 
 import numpy as np
@@ -55,6 +54,6 @@ def _take(iterator, count):
     return lambda: [next(iterator) for _ in range(count)]
 
 
-main = functools.partial(report.command, measure, BenchOptions, __spec__.name, __doc__)
+main = report.command(measure, BenchOptions, __spec__.name, __doc__)
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,13 +1,15 @@
 """What the figures depend on: processor, memory, load, versions, date and commit."""
 
+import contextlib
 import importlib.metadata
 import os
 import pathlib
 import platform
-import shutil
 import subprocess
 import sys
 import time
+
+from benchmarks.measure import ROOT
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 PACKAGES = ("tensorflow", "keras", "numpy", "opencv-contrib-python", "torch")
@@ -17,7 +19,10 @@ def facts():
     """dict of all that is known, for the JSON file."""
     from pipelines.parallel import cores
 
-    processor = _processor()
+    processor, versions = _processor(), {"python": sys.version.split()[0]}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
     flags = processor.get("flags", processor.get("Features", "")).split()
     return {
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -29,7 +34,7 @@ def facts():
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "load_before": os.getloadavg()[0],
         "system": platform.platform(),
-        "versions": {"python": sys.version.split()[0], **{n: _version(n) for n in PACKAGES}},
+        "versions": versions,
     }
 
 
@@ -52,16 +57,8 @@ def _processor():
     return {k.strip(): v.strip() for k, v in (line.split(":", 1) for line in lines if ":" in line)}
 
 
-def _version(name):
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _commit():
-    git = shutil.which("git")
-    if not git:
-        return None
-    command = [git, "-C", str(pathlib.Path(__file__).parent), "describe", "--always", "--dirty"]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or None
+    command = ["git", "describe", "--always", "--dirty"]
+    with contextlib.suppress(OSError):  # there may be no git
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        return done.stdout.strip() or None

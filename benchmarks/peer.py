@@ -142,6 +142,6 @@ def training(options, trainer, ways, steps):
     return calls
 
 
-main = functools.partial(report.command, measure, PeerOptions, __spec__.name, __doc__)
+main = report.command(measure, PeerOptions, __spec__.name, __doc__)
 if __name__ == "__main__":
     sys.exit(main())

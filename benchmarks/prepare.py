@@ -135,6 +135,6 @@ def _largest_process():
     return max(resource.getrusage(who).ru_maxrss for who in of) / unit
 
 
-main = functools.partial(report.command, measure, PrepareOptions, __spec__.name, __doc__)
+main = report.command(measure, PrepareOptions, __spec__.name, __doc__)
 if __name__ == "__main__":
     sys.exit(main())

@@ -72,6 +72,6 @@ def _largest():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
 
 
-main = functools.partial(report.command, measure, BenchOptions, __spec__.name, __doc__)
+main = report.command(measure, BenchOptions, __spec__.name, __doc__)
 if __name__ == "__main__":
     sys.exit(main())

@@ -50,15 +50,19 @@ class Result:
     failed: str = ""
 
 
-def command(measure, options_class, name, description, argv=None, epilog=""):
-    """Runs a benchmark as a command; returns its exit code.
+def command(measure, options_class, name, description, epilog=""):
+    """The `main` of a benchmark: a function that runs it as a command and returns its exit code.
 
     Args:
         measure: function of a record of options that returns a `Result`.
         options_class: record with `json` and `quick`, its own or those of a record in it.
     """
-    options, debug = cli.parse(options_class, argv, f"python -m {name}", description, epilog)
-    return cli.run(_run, measure, options, debug=debug)
+
+    def main(argv=None):
+        options, debug = cli.parse(options_class, argv, f"python -m {name}", description, epilog)
+        return cli.run(_run, measure, options, debug=debug)
+
+    return main
 
 
 def _run(measure, options):

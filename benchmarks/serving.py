@@ -7,7 +7,6 @@ same cores: its work is in the figures, and JSON's and Python's more than gRPC's
 
 import contextlib
 import dataclasses
-import functools
 import os
 import pathlib
 import shutil
@@ -229,8 +228,6 @@ def server(base, log):
         process.communicate()
 
 
-main = functools.partial(
-    report.command, measure, ServingOptions, __spec__.name, __doc__, epilog=EXAMPLES
-)
+main = report.command(measure, ServingOptions, __spec__.name, __doc__, EXAMPLES)
 if __name__ == "__main__":
     sys.exit(main())

@@ -7,7 +7,6 @@ products (forward, gradient to inputs, gradient to weights), counted in the grap
 the warp and all that is elementwise is work that counts nothing.
 """
 
-import functools
 import sys
 
 import numpy as np
@@ -65,6 +64,6 @@ def measure(bench):
     )
 
 
-main = functools.partial(report.command, measure, BenchOptions, __spec__.name, __doc__)
+main = report.command(measure, BenchOptions, __spec__.name, __doc__)
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,6 @@ A batch of single-channel images is warped by displacements in pixels. `cv2.rema
 at a time and has no gradient; each side adds the pixel grid itself.
 """
 
-import functools
 import sys
 
 import numpy as np
@@ -101,6 +100,6 @@ def torch(image, displacement):
     }
 
 
-main = functools.partial(report.command, measure, BenchOptions, __spec__.name, __doc__)
+main = report.command(measure, BenchOptions, __spec__.name, __doc__)
 if __name__ == "__main__":
     sys.exit(main())

@@ -18,22 +18,20 @@ from pipelines.parallel import WAIT, Died, cores
 from pipelines.progress import say
 from pipelines.schema import OptionError
 
-__all__ = ["WAIT", "Died", "leave_gpus", "num_threads", "run", "set_up", "threads"]
+__all__ = ["WAIT", "Died", "num_threads", "run", "set_up", "threads"]
 
 RETRIES = 2  # of a task whose process dies
 
 
-def run(function, tasks, execution, describe=str, on_note=say, own_process=False):
+def run(function, tasks, execution, own_process=False):
     """Yields (task, `function(task)`) as results come, from wherever `execution` says.
 
     Args:
         function: of a task. For other processes than this one it must pickle, and keeps what it
             trains with from task to task: in an `lru_cache`.
         tasks: list, or an iterable from which a task is taken when there is room for it; it may
-            yield `WAIT`: none for now.
+            yield `WAIT`: none for now. A task as text is what a message calls it.
         execution: `ExecutionOptions`.
-        describe: a task in words.
-        on_note: called with a line for the user: a process died.
         own_process: use another process for `jobs=1` too.
     Yields:
         tuples of a task and its result, which is a `Died` where its process died every time.
@@ -46,7 +44,7 @@ def run(function, tasks, execution, describe=str, on_note=say, own_process=False
         return ray_cluster.run(task, tasks, execution, RETRIES)
     if execution.in_this_process and not own_process:
         return parallel.run(function, tasks, 1)
-    return _run_in_processes(function, tasks, execution, describe, on_note, own_process)
+    return _run_in_processes(function, tasks, execution, own_process)
 
 
 def set_up(execution):
@@ -60,8 +58,11 @@ def set_up(execution):
         ray_cluster.check(execution)
     if execution.in_this_process:
         _limit_threads(execution.threads)
-    else:
-        leave_gpus()
+        return
+    import tensorflow as tf
+
+    with contextlib.suppress(RuntimeError):  # it has the GPUs already
+        tf.config.set_visible_devices([], "GPU")  # whose memory other processes will want
 
 
 def threads(execution):
@@ -78,14 +79,6 @@ def num_threads():
     import tensorflow as tf
 
     return tf.config.threading.get_intra_op_parallelism_threads() or cores()
-
-
-def leave_gpus():
-    """Keeps TensorFlow in this process off the GPUs, whose memory other processes will want."""
-    import tensorflow as tf
-
-    with contextlib.suppress(RuntimeError):  # it has them already
-        tf.config.set_visible_devices([], "GPU")
 
 
 def _limit_threads(count):
@@ -147,9 +140,9 @@ def take_place(folder):
             return place
 
 
-def _run_in_processes(function, tasks, execution, describe, on_note, own_process):
+def _run_in_processes(function, tasks, execution, own_process):
     def on_retry(task, died):
-        on_note(f"{describe(task)}: its process was {died}; it runs again")
+        say(f"{task}: its process was {died}; it runs again")
 
     count = threads(execution) or cores()
     with tempfile.TemporaryDirectory() as places:

@@ -48,7 +48,7 @@ def run(function, tasks, execution, retries):
     # Ray repeats a task killed for its memory without end, unless told
     os.environ.setdefault("RAY_task_oom_retries", str(retries))
     with _connected(ray, execution):
-        _wait_for_node(ray, execution)
+        room = _room(ray, execution)
         remote = ray.remote(
             num_cpus=execution.cpus_per_fold,
             num_gpus=execution.gpus_per_fold,
@@ -57,7 +57,7 @@ def run(function, tasks, execution, retries):
         shared, rest = ray.put(function), iter(tasks)
         pending: dict = {}  # what Ray calls a task -> the task
         # A list goes to Ray whole: a cluster that grows on demand has to see the demand.
-        room = len(tasks) if isinstance(tasks, collections.abc.Sized) else _room(ray, execution)
+        room = len(tasks) if isinstance(tasks, collections.abc.Sized) else room
         while True:
             while len(pending) < room and (task := next(rest, _END)) is not _END:
                 if task is not WAIT:
@@ -121,8 +121,7 @@ def _connected(ray, execution):
     if address == "local":
         own = {"num_cpus": cores(), "object_store_memory": OBJECT_STORE}
         quiet |= {**own, "include_dashboard": False}
-    elif address != "auto":
-        _check_reachable(address, execution.ray_timeout)
+    check(execution)
     try:
         ray.init(address, **quiet)
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
@@ -154,29 +153,21 @@ def _check_reachable(address, timeout):
         ) from None
 
 
-def _wanted(execution):
-    return {"CPU": execution.cpus_per_fold, "GPU": execution.gpus_per_fold}
-
-
-def _nodes(ray):
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
-
-
 def _room(ray, execution):
-    """How many tasks the cluster can run at once, now."""
-    wanted = {name: value for name, value in _wanted(execution).items() if value}
-    fitting = (min(int(n.get(k, 0) / v) for k, v in wanted.items()) for n in _nodes(ray))
-    return max(1, sum(fitting)) if wanted else cores()
+    """How many tasks the cluster can run at once, now: one that fits no machine waits for ever.
 
-
-def _wait_for_node(ray, execution):
-    """A task that fits no machine would wait for ever."""
-    wanted = _wanted(execution)
+    Raises:
+        DataError: no machine has what a task asks for, not even after `ray_timeout` seconds.
+    """
+    wanted = {"CPU": execution.cpus_per_fold, "GPU": execution.gpus_per_fold}
+    if not any(wanted.values()):
+        return cores()
     until = time.monotonic() + execution.ray_timeout
     while True:
-        nodes = _nodes(ray)
-        if any(all(node.get(k, 0) >= v for k, v in wanted.items()) for node in nodes):
-            return
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        room = sum(min(int(n.get(k, 0) / v) for k, v in wanted.items() if v) for n in nodes)
+        if room:
+            return room
         if time.monotonic() >= until:
             largest = ", ".join(
                 f"{max((node.get(k, 0) for node in nodes), default=0):g} {k}s" for k in wanted

@@ -1,6 +1,5 @@
 """The joint training step in PyTorch: same losses, AdamW, schedule, clipping, averaged weights."""
 
-import contextlib
 import math
 
 import torch
@@ -57,7 +56,7 @@ class Training:
     def loss(self, batch):
         """Mean loss of a batch: cross-entropy, and the generator's self-supervision."""
         options = self.options
-        with precision(self.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
             logits, half = self.model(batch["onset"], batch["apex"], batch["regions"])
         smoothing = options.label_smoothing
         entropy = functional.cross_entropy(logits, batch["label"], label_smoothing=smoothing)
@@ -83,11 +82,6 @@ class Training:
         """The mean loss of so many steps on one batch."""
         self.model.train()
         return float(sum(self.step(batch) for _ in range(steps)) / steps)
-
-
-def precision(bfloat16):
-    """The context in which a model runs: bfloat16 where it pays, or float32 throughout."""
-    return torch.autocast("cpu", torch.bfloat16) if bfloat16 else contextlib.nullcontext()
 
 
 def _warmup_cosine(steps):

@@ -1,14 +1,17 @@
 """From the prepared clips of a database to the folds of a protocol, their datasets and trainer."""
 
 import dataclasses
+import gc
 import pathlib
 import socket
 
 import numpy as np
 
+from me_keras import distribution
 from me_keras.evaluation import folds
-from me_keras.options import Options
-from pipelines import protocols
+from me_keras.options import Options, resolve
+from pipelines import cli, protocols
+from pipelines.progress import say
 from pipelines.schema import MIRRORED_REGIONS, DataError
 
 PAIRS_PER_CLIP = 8  # motion maps kept per clip when the motion is computed beforehand
@@ -21,6 +24,18 @@ def load_data(options):
     wanted = options.data
     folder, manifest = ensure_prepared(wanted.preparation, wanted.prepared, 0, wanted.protocol)
     return open_prepared(folder), manifest
+
+
+def resolved(options, kind):
+    """`options` with presets, protocol and precision filled in for data of this kind.
+
+    Raises:
+        OptionError: the motion asked for cannot be had from such data, or not by this model.
+    """
+    protocol = protocols.choose(options.dataset, options.data.protocol)
+    options = cli.replace(resolve(options, kind), protocol=protocol.name)
+    precision = distribution.resolve_precision(options.training.mixed_precision)
+    return cli.replace(options, mixed_precision=precision)
 
 
 def under_protocol(prepared, manifest, protocol, options):
@@ -44,7 +59,9 @@ def under_protocol(prepared, manifest, protocol, options):
     prepared, groups = _select(prepared, manifest, protocol)
     # The clips may have been prepared under a protocol that has no use for those missing now.
     allowed = options.data.preparation.allow_missing
-    check_missing(manifest["clips"], manifest["skipped"], protocol, allowed)
+    others = check_missing(manifest["clips"], manifest["skipped"], protocol, allowed)
+    if others:
+        say(f"{others} clips are missing that {protocol.name} does not take")
     try:
         if protocol.evaluation == protocols.SPLITS:
             return prepared, groups, folds.fixed_splits(groups, protocols.TRAIN)
@@ -83,26 +100,21 @@ class Datasets:
     """
 
     def __init__(self, prepared, data):
-        self.prepared = prepared
-        self.data = data
+        from pipelines import dataset
+
+        self._module, self._prepared, self._data = dataset, prepared, data
 
     def pairs(self, rows, seed):
         """Wide random frame pairs of the clips `rows`."""
-        from pipelines.dataset import make_pairs
-
-        return make_pairs(self.prepared, rows, self.data, seed)
+        return self._module.make_pairs(self._prepared, rows, self._data, seed)
 
     def train(self, rows, seed):
         """Random onset/apex pairs of the clips `rows`, with labels."""
-        from pipelines.dataset import make_train
-
-        return make_train(self.prepared, rows, self.data, seed)
+        return self._module.make_train(self._prepared, rows, self._data, seed)
 
     def test(self, rows):
         """The evaluation pair of each clip of `rows`."""
-        from pipelines.dataset import make_eval
-
-        return make_eval(self.prepared, rows, self.data)
+        return self._module.make_eval(self._prepared, rows, self._data)
 
 
 def make_trainer(options, prepared, steps_per_epoch=None):
@@ -121,6 +133,16 @@ def make_trainer(options, prepared, steps_per_epoch=None):
         steps_per_epoch=steps_per_epoch or max(1, round(len(prepared) / options.data.batch_size)),
         mirrored_regions=MIRRORED_REGIONS,
     )
+
+
+def forget_trainers():
+    """Frees what Keras remembers of trainers that are gone: memory then grows less with each."""
+    import keras
+    import tensorflow as tf
+
+    keras.backend.clear_session()
+    gc.collect()
+    tf.get_logger().setLevel("ERROR")  # each trainer traces its own graph, which it would warn of
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,9 +3,11 @@
 import dataclasses
 import itertools
 import time
+import typing
 
 import numpy as np
 
+from me_keras.options import Options
 from pipelines.schema import DataError
 
 
@@ -20,20 +22,25 @@ class Fold:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FoldTask:
-    """One fold of one seed, and its place in the run's list of them."""
+    """One fold of one seed, and its place in the run's list of them.
+
+    `options` are its own, where they are not those of the run.
+    """
 
     index: int
     seed: int
     fold: Fold
+    options: typing.Optional[Options] = None
 
     def __str__(self):
         return f"fold {self.fold.group}, seed {self.seed}"
 
 
-def list_tasks(seeds, folds):
+def list_tasks(seeds, folds, own_options=None):
     """The list of `FoldTask` of a run: every fold of the first seed, then of the next, …"""
+    own = own_options or {}
     pairs = itertools.product(seeds, folds)
-    return [FoldTask(index, seed, fold) for index, (seed, fold) in enumerate(pairs)]
+    return [FoldTask(n, seed, fold, own.get(fold.group)) for n, (seed, fold) in enumerate(pairs)]
 
 
 def leave_one_subject_out(subject_keys, subjects=()):
@@ -53,14 +60,23 @@ def leave_one_subject_out(subject_keys, subjects=()):
         )
     chosen = known
     if subjects:
-        chosen = [key for key in known if key in subjects or key.split("/")[-1] in subjects]
-        names = {name for key in chosen for name in (key, key.split("/")[-1])}
-        missing = sorted(set(subjects) - names)
-        if missing:
-            raise DataError(f"no subject {', '.join(missing)}; there are {', '.join(known)}")
+        chosen = named_subjects(known, subjects)
     rows = np.arange(len(subject_keys))
     held_out = [(key, subject_keys == key) for key in chosen]
     return [Fold(str(key), rows[~test], rows[test]) for key, test in held_out]
+
+
+def named_subjects(known, names):
+    """Those of the keys that are named, with or without the database: "smic/s01" or "s01".
+
+    Raises:
+        DataError: a name that is not among them.
+    """
+    found = {key: {key, key.split("/")[-1]} & set(names) for key in known}
+    missing = sorted(set(names).difference(*found.values()))
+    if missing:
+        raise DataError(f"no subject {', '.join(missing)}; there are {', '.join(known)}")
+    return [key for key in known if found[key]]
 
 
 def fixed_splits(groups, train):

@@ -4,6 +4,7 @@ import io
 import shlex
 
 import numpy as np
+import pandas as pd
 
 from me_keras.options import ExecutionOptions
 from pipelines import cli, files
@@ -57,27 +58,19 @@ def table(results):
         f"{'':<22}{'mean':>8}{'sd':>8}   95 % interval over subjects",
     ]
     for name, label in (("uf1", "UF1"), ("uar", "UAR"), ("accuracy", "accuracy")):
-        score = results[name]
-        low, high = score["ci95"]
-        lines.append(
-            f"{label:<22}{score['mean']:>8.4f}{score['sd']:>8.4f}   {low:.4f} .. {high:.4f}"
-        )
-    for name, value in results["per_class_f1"].items():
-        lines.append(f"{'F1 ' + name:<22}{value:>8.4f}")
+        interval = "{:.4f} .. {:.4f}".format(*results[name]["ci95"])
+        lines.append(_row(label, results[name]["mean"], interval, results[name]["sd"]))
+    lines += [_row(f"F1 {name}", value) for name, value in results["per_class_f1"].items()]
     if len(results["per_database"]) > 1:
         for name, scores in results["per_database"].items():
-            lines.append(
-                f"{name:<22}{scores['uf1']['mean']:>8.4f}{scores['uf1']['sd']:>8.4f}   "
-                f"UF1; UAR {scores['uar']['mean']:.4f}; {scores['clips']} clips"
-            )
+            note = f"UF1; UAR {scores['uar']['mean']:.4f}; {scores['clips']} clips"
+            lines.append(_row(name, scores["uf1"]["mean"], note, scores["uf1"]["sd"]))
     if seeds > 1:
         vote = results["ensemble"]
-        lines.append(f"{'seeds voting':<22}{vote['uf1']:>8.4f}{'':>8}   UF1; UAR {vote['uar']:.4f}")
+        lines.append(_row("seeds voting", vote["uf1"], f"UF1; UAR {vote['uar']:.4f}"))
     if results["dgm_gain"] is not None:
-        lines.append(
-            f"{'DGM gain':<22}{results['dgm_gain']:>8.4f}{'':>8}   "
-            "share of onset-apex change explained,"
-        )
+        note = "share of onset-apex change explained,"
+        lines.append(_row("DGM gain", results["dgm_gain"], note))
         lines.append(f"{'':<41}held-out people; noise keeps it below 1")
     absent = [name for name, row in zip(results["classes"], results["confusion"]) if not any(row)]
     if absent:
@@ -88,27 +81,25 @@ def table(results):
     return "\n".join(lines)
 
 
+def _row(label, value, note="", spread=None):
+    sd = "" if spread is None else f"{spread:.4f}"
+    return f"{label:<22}{value:>8.4f}{sd:>8}   {note}".rstrip()
+
+
 def confusion_figure(results, path):
     """Draws the confusion matrix: shares of each true class, and counts summed over seeds."""
+    from sklearn.metrics import ConfusionMatrixDisplay
+
     matrix = np.asarray(results["confusion"])
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    classes = list(results["per_class_f1"])
     figure, axes = new_figure((4.6, 4.2))
-    axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
-    for row, column in np.ndindex(*matrix.shape):
-        axes.text(
-            column,
-            row,
-            f"{shares[row, column]:.0%}\n{matrix[row, column]}",
-            ha="center",
-            va="center",
-            color="white" if shares[row, column] > 0.5 else "black",
-        )
-    axes.set_xticks(range(len(classes)), classes)
-    axes.set_yticks(range(len(classes)), classes, rotation=90, va="center")
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.set_title(f"{results['dataset']}: UF1 {results['uf1']['mean']:.3f}")
+    shown = ConfusionMatrixDisplay(shares, display_labels=list(results["per_class_f1"]))
+    shown.plot(ax=axes, cmap="Blues", colorbar=False, im_kw={"vmin": 0, "vmax": 1})
+    for text, share, count in zip(shown.text_.flat, shares.flat, matrix.flat):
+        text.set_text(f"{share:.0%}\n{count}")
+    axes.set_yticks(axes.get_yticks(), axes.get_yticklabels(), rotation=90, va="center")
+    title = f"{results['dataset']}: UF1 {results['uf1']['mean']:.3f}"
+    axes.set(xlabel="predicted", ylabel="true", title=title)
     save_figure(figure, path)
 
 
@@ -116,10 +107,11 @@ def curves_figure(records, results, path):
     """Draws loss and accuracy in training, a thin line per fold and the mean of all."""
     figure, (left, right) = new_figure((9, 3.8), columns=2)
     for axes, name, title in ((left, "loss", "training loss"), (right, "accuracy", None)):
-        curves = np.array([[epoch[name] for epoch in record["history"]] for record in records])
-        epochs = np.arange(1, curves.shape[1] + 1)
-        axes.plot(epochs, curves.T, color="tab:blue", alpha=0.15, linewidth=0.8)
-        axes.plot(epochs, curves.mean(axis=0), color="tab:blue", linewidth=2, label="training")
+        # (epochs, folds); folds of fewer epochs end in NaN
+        curves = pd.DataFrame([[e[name] for e in record["history"]] for record in records]).T
+        epochs = curves.index + 1
+        axes.plot(epochs, curves, color="tab:blue", alpha=0.15, linewidth=0.8)
+        axes.plot(epochs, curves.mean(axis=1), color="tab:blue", linewidth=2, label="training")
         axes.set_title(title or "training accuracy")
         axes.set_xlabel("epoch")
     right.axhline(

@@ -24,7 +24,7 @@ def open_run(options, data_digest):
         OptionError: the folder holds a run with other options or other data, or something else, or
             `merge` and there is no run.
     """
-    decisive = _decisive(options)
+    decisive = decisive_options(options)
     name = f"{options.dataset}-{options.model.name}-{files.digest([decisive, data_digest])}"
     out = pathlib.Path(options.run.out or pathlib.Path("runs", name))
     path = out / "config.json"
@@ -47,7 +47,7 @@ def open_run(options, data_digest):
     return out
 
 
-def _decisive(options):
+def decisive_options(options):
     """The options that decide what a fold computes, by name: not where, how often, and which."""
     return {
         name: cli.value_of(options, name)
@@ -66,7 +66,7 @@ def _names(out):
 def _check_same(path, now):
     remedy = "choose another --out, or delete that folder"
     options, record = _read_config(path, remedy)
-    earlier = {**_decisive(options), "data_digest": record.get("data_digest")}
+    earlier = {**decisive_options(options), "data_digest": record.get("data_digest")}
     for name, value in now.items():
         if earlier[name] != value:
             raise OptionError(

@@ -5,10 +5,11 @@ import functools
 import pathlib
 import tempfile
 import time
+import typing
 
 from me_keras import distribution, parallel
 from me_keras.evaluation import KEPT, data, folds, report, results
-from me_keras.options import parse_shard, resolve
+from me_keras.options import parse_shard
 from pipelines import cli, protocols
 from pipelines.progress import Progress, say
 from pipelines.schema import OptionError
@@ -37,9 +38,7 @@ def evaluate(options):
         parallel.set_up(options.execution)
         _check_devices(options)
     prepared, manifest = data.load_data(options)
-    options = cli.replace(resolve(options, prepared.kind), protocol=protocol.name)
-    precision = distribution.resolve_precision(options.training.mixed_precision)
-    options = cli.replace(options, mixed_precision=precision)
+    options = data.resolved(options, prepared.kind)
     prepared, groups, held_out = data.under_protocol(prepared, manifest, protocol, options)
     out = results.open_run(options, prepared.digest)
     seeds = range(options.run.seed, options.run.seed + options.run.num_seeds)
@@ -64,31 +63,36 @@ def evaluate(options):
     return {**found, "out": str(out), "seconds_this_call": time.perf_counter() - start}
 
 
-def train_folds(options, prepared, held_out, seeds, out):
+def train_folds(options, prepared, held_out, seeds, out, own_options=None):
     """Trains the folds that are not on disk yet, or their shard, where `options` say.
 
     Args:
         options: `Options`, presets and protocol filled in.
         prepared: the clips, with their motion; `held_out`: list of `Fold` of its rows.
         out: folder of the run.
+        own_options: dict of group -> `Options` of its fold in place of `options`, to be kept in
+            its record; a fold on disk that was trained with others is trained again.
     Returns:
         list of all records, by seed, then fold; None where another shard has yet to train one.
     Raises:
         DataError: the record of a fold is damaged. FloatingPointError: training diverged.
         OSError: the disk is full, or the process of a fold died.
     """
-    tasks = folds.list_tasks(seeds, held_out)
+    tasks = folds.list_tasks(seeds, held_out, own_options)
     records = results.read_folds(out, tasks)
     ours = _shard(tasks, options.execution.shard)
     missing = [task for task in ours if not _is_done(options, out, task, records[task.index])]
     if not missing:
         return records
     _check_agreement(options, missing, out)
-    epochs = options.training.epochs
-    epochs += options.training.warmup_epochs if prepared.motion is None else 0
-    say(f"training {len(missing)} of {len(tasks)} folds, {epochs} epochs each, into {out}")
-    earlier = (len(ours) - len(missing)) * epochs
-    with Progress(len(ours) * epochs, "training", "epoch", earlier) as progress:
+
+    def epochs(task):
+        training = (task.options or options).training
+        return training.epochs + (training.warmup_epochs if prepared.motion is None else 0)
+
+    total, left = (sum(map(epochs, some)) for some in (ours, missing))
+    say(f"training {len(missing)} of {len(tasks)} folds, {left} epochs, into {out}")
+    with Progress(total, "training", "epoch", total - left) as progress:
 
         def advance(task, by):
             place = ours.index(task) + 1
@@ -107,7 +111,7 @@ def train_folds(options, prepared, held_out, seeds, out):
                     if _writes(options.execution):
                         results.keep(records[task.index], out, model)
                     if not options.execution.in_this_process:
-                        advance(task, epochs)
+                        advance(task, epochs(task))
         except OSError as error:
             raise OSError(f"{error}; {KEPT}") from error
     return records
@@ -129,7 +133,7 @@ def _training(options, prepared, advance):
 
 
 class FoldTrainer:
-    """Trains folds one after another in this process, on one traced graph.
+    """Trains folds one after another in this process: those of the same options on one graph.
 
     Args:
         options: `Options`, presets filled in.
@@ -137,9 +141,9 @@ class FoldTrainer:
     """
 
     def __init__(self, options, prepared):
-        self.options = options
-        self.trainer = data.make_trainer(options, prepared)
-        self.datasets = data.Datasets(prepared, options.data)
+        self.options, self.prepared = options, prepared
+        self.of_trainer: typing.Any = None
+        self.trainer: typing.Any = None
 
     def __call__(self, task, callbacks=()):
         """tuple of the record of a `FoldTask`, and the bytes of its model where options keep it.
@@ -147,12 +151,25 @@ class FoldTrainer:
         Raises:
             FloatingPointError: training diverged; the message names the fold.
         """
+        options = task.options or self.options
+        self._make_trainer(options)
+        datasets = data.Datasets(self.prepared, options.data)
         try:
-            record = folds.run_fold(self.trainer, task.fold, task.seed, self.datasets, callbacks)
+            record = folds.run_fold(self.trainer, task.fold, task.seed, datasets, callbacks)
         except FloatingPointError as error:
             raise FloatingPointError(f"{task}: {error}") from None
         model = self._saved() if self.options.run.save_models else None
+        if task.options:
+            record["options"] = cli.to_json(task.options)
         return {**record, "threads": parallel.num_threads()}, model
+
+    def _make_trainer(self, options):
+        if self.of_trainer == options:
+            return
+        if self.trainer:
+            self.trainer = None
+            data.forget_trainers()
+        self.of_trainer, self.trainer = options, data.make_trainer(options, self.prepared)
 
     def _saved(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -186,7 +203,9 @@ def _shard(tasks, text):
 
 def _is_done(options, out, task, record):
     kept = results.fold_path(out, task.seed, task.fold.group, ".keras")
-    return record is not None and (not options.run.save_models or kept.exists())
+    own = cli.to_json(task.options) if task.options else None
+    same = record is not None and record.get("options") == own
+    return same and (not options.run.save_models or kept.exists())
 
 
 def _check_devices(options):

@@ -17,51 +17,51 @@ _BOX = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none",
 def draw(plan, frame):
     """Writes progress.png, parallel.png and importance.png into the folder of the search."""
     done = completed(frame)
-    progress(plan, frame, plan.out / "progress.png")
-    parallel(plan, done, plan.out / "parallel.png")
-    importance(plan, done, plan.out / "importance.png")
+    count = len(_varied(plan, done))
+    for name, drawn, rows, size in (
+        ("progress", progress, frame, (7.2, 4.0)),
+        ("parallel", parallel, done, (max(6.0, 1.3 * count + 2.5), 4.6)),
+        ("importance", importance, done, (7.2, max(2.6, 0.34 * count + 1.6))),
+    ):
+        figure, axes = new_figure(size)
+        drawn(axes, plan, rows)
+        save_figure(figure, plan.out / f"{name}.png")
 
 
-def progress(plan, frame, path):
+def progress(axes, plan, frame):
     """Draws the objective of each trial in order, and the best so far of each search."""
     name, settings = plan.objective, plan.options.search
-    better = np.fmax if OBJECTIVES[name] == "max" else np.fmin
-    figure, axes = new_figure((7.2, 4.0))
-    several = frame["search"].nunique() > 1
+    rows = frame.assign(place=frame.groupby("search", sort=False).cumcount() + 1)
+    best = rows.pivot(index="place", columns="search", values=name).ffill()
+    best = best.cummax() if OBJECTIVES[name] == "max" else best.cummin()
+    several = best.shape[1] > 1
+    label = "best so far" + (", a line per search" if several else "")
+    labels = [label, *["_"] * (best.shape[1] - 1)]  # one of all in the legend
     alpha = 0.4 if several else 0.9
-    best_label = "best so far" + (", a line per search" if several else "")
-    for _, rows in frame.groupby("search", sort=False):
-        values, place = rows[name].to_numpy(float), np.arange(1, len(rows) + 1)
-        axes.scatter(place, values, s=16, color="tab:blue", alpha=alpha, label="trial")
-        so_far = better.accumulate(values)
-        axes.step(place, so_far, "tab:orange", where="post", alpha=alpha, label=best_label)
-        given = rows["start"].to_numpy(bool) & np.isfinite(values)
-        given = {"x": place[given], "y": values[given], "label": "options given"}
-        axes.scatter(**given, marker="D", s=36, color="black", zorder=3)
-        failed = place[rows["status"].to_numpy() == "failed"]
-        if len(failed):
-            bottom = {"y": np.full(len(failed), 0.02), "transform": axes.get_xaxis_transform()}
-            axes.scatter(failed, **bottom, marker="x", color="tab:red", label="failed")
+    axes.scatter(rows["place"], rows[name], s=16, color="tab:blue", alpha=alpha, label="trial")
+    axes.step(best.index, best, "tab:orange", where="post", alpha=alpha, label=labels)
+    start = rows[rows["start"].astype(bool)]
+    marks = {"marker": "D", "s": 36, "color": "black", "zorder": 3, "label": "options given"}
+    axes.scatter(start["place"], start[name], **marks)
+    failed = rows.loc[rows["status"] == "failed", "place"]
+    if len(failed):
+        bottom = {"marker": "x", "color": "tab:red", "transform": axes.get_xaxis_transform()}
+        axes.scatter(failed, np.full(len(failed), 0.02), **bottom, label="failed")
     axes.set_xlabel("trial, in the order of their ends")
     axes.set_ylabel(f"{name}, pooled over inner folds")
     axes.set_title(f"{plan.options.dataset}, {settings.tuner}, scope {settings.scope}")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    handles, labels = axes.get_legend_handles_labels()
-    unique = dict(zip(labels, handles))
-    axes.legend(unique.values(), unique.keys(), loc="best")
-    save_figure(figure, path)
+    axes.legend(loc="best")
 
 
-def parallel(plan, done, path):
+def parallel(axes, plan, done):
     """Draws a line per completed trial through its options, coloured by the objective."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
     name, names = plan.objective, _varied(plan, done)
-    figure, axes = new_figure((max(6.0, 1.3 * len(names) + 2.5), 4.6))
-    if done.empty or not names:
+    if not names:
         _only_text(axes, "no completed trials that differ")
-        save_figure(figure, path)
         return
     up = OBJECTIVES[name] == "max"
     scores, given = done[name].to_numpy(float), done["start"].to_numpy(bool)
@@ -82,52 +82,41 @@ def parallel(plan, done, path):
     axes.set_yticks([])
     axes.set_xlim(-0.15, len(names) - 0.5)
     axes.set_title(f"{len(done)} completed trials; dashed: the options given, thick: the best")
-    figure.colorbar(mapped, ax=axes, label=name)
-    save_figure(figure, path)
+    axes.figure.colorbar(mapped, ax=axes, label=name)
 
 
 def _axis(plan, done, column):
     """Places of a parameter's values in [0, 1], and the (place, text) marks of its axis."""
     declared = next(p for p in plan.parameters if p.name == column)
-    values = [plain(value) for value in done[column]]
     if declared.kind in (bool, str, tuple):
-        known = sorted(set(map(str, values)))
-        step = max(len(known) - 1, 1)
-        marks = [(index / step, text) for index, text in enumerate(known)]
-        return np.array([known.index(str(value)) / step for value in values]), marks
-    numbers = np.array(values, float)
+        codes, texts = done[column].map(plain).astype(str).factorize(sort=True)
+        return codes / (len(texts) - 1), [(n / (len(texts) - 1), t) for n, t in enumerate(texts)]
+    numbers = done[column].to_numpy(float)
+    shown = np.unique(numbers) if declared.values else np.array([numbers.min(), numbers.max()])
     scale = np.log if declared.log else np.asarray
-    low, high = numbers.min(), numbers.max()
-    span = max(float(scale(high) - scale(low)), 1e-12)
-    shown = np.unique(numbers) if declared.values else (low, high)
-    marks = [((scale(n) - scale(low)) / span, short(declared.kind(n))) for n in shown]
-    return (scale(numbers) - scale(low)) / span, marks
+    low, high = scale(numbers.min()), scale(numbers.max())
+    marks = [((scale(n) - low) / (high - low), short(declared.kind(n))) for n in shown]
+    return (scale(numbers) - low) / (high - low), marks
 
 
-def importance(plan, done, path):
+def importance(axes, plan, done):
     """Draws how much a random forest's guess of the objective suffers without each option."""
     names = _varied(plan, done)
-    figure, axes = new_figure((7.2, max(2.6, 0.34 * len(names) + 1.6)))
     if len(done) < LEAST or not names:
         few = f"{len(done)} completed trials: too few for an importance ({LEAST} needed)"
         _only_text(axes, few)
-        save_figure(figure, path)
         return
     means, spread, fit = importances(plan, done)
     order = np.argsort(means)
-    axes.barh(range(len(names)), means[order], xerr=spread[order], color="tab:blue", ecolor="0.4")
-    axes.set_yticks(range(len(names)), [names[index] for index in order])
+    shown = [names[index] for index in order]
+    axes.barh(shown, means[order], xerr=spread[order], color="tab:blue", ecolor="0.4")
     axes.set_xlabel("rise of the forest's error when the option is shuffled, share of variance")
-    axes.set_title(f"{len(done)} trials, {_caveat(len(done), fit)}", fontsize=10)
-    save_figure(figure, path)
-
-
-def _caveat(count, fit):
-    """What may be read into an importance."""
-    text = f"forest's R² on trials not fitted {fit:.2f}"
+    caveat = f"forest's R² on trials not fitted {fit:.2f}"
     if fit <= 0:
-        return f"{text}: it explains nothing, read no importance"
-    return f"{text}: a hint at most" if count < FEW or fit < 0.2 else text
+        caveat += ": it explains nothing, read no importance"
+    elif len(done) < FEW or fit < 0.2:
+        caveat += ": a hint at most"
+    axes.set_title(f"{len(done)} trials, {caveat}", fontsize=10)
 
 
 def importances(plan, done):

@@ -145,30 +145,21 @@ def _make(options, start, parameters, first):
     import keras_tuner as kt
 
     search = options.search
-    common = {
+    given = {
         "objective": kt.Objective(search.objective, OBJECTIVES[search.objective]),
         "hyperparameters": space.declare(parameters, start),
         "seed": options.run.seed + 1,  # KerasTuner takes a seed of 0 for none
         "max_consecutive_failed_trials": math.inf,  # `Oracle.failures` counts them
     }
+    kind = kt.oracles.RandomSearchOracle
     if search.tuner == "hyperband":
+        kind = kt.oracles.HyperbandOracle
         # None: once through its brackets, Hyperband begins again, until there are trials enough
-        kind = _start_first(kt.oracles.HyperbandOracle, first)
-        oracle = kind(max_epochs=start.training.epochs, hyperband_iterations=None, **common)
+        given |= {"max_epochs": start.training.epochs, "hyperband_iterations": None}
     elif search.tuner == "bayesian":
+        kind = kt.oracles.BayesianOptimizationOracle
         # KerasTuner's default, three times the number of parameters, would often never end
-        points = max(3, search.max_trials // 3)
-        kind = _start_first(kt.oracles.BayesianOptimizationOracle, first)
-        oracle = kind(num_initial_points=points, alpha=NOISE, **common)
-    else:
-        oracle = _start_first(kt.oracles.RandomSearchOracle, first)(**common)
-    oracle.max_trials = search.max_trials
-    oracle.verbose = 0
-    return oracle
-
-
-def _start_first(kind, first):
-    """The kind of oracle, with `first` as the values of its first trial."""
+        given |= {"num_initial_points": max(3, search.max_trials // 3), "alpha": NOISE}
 
     class StartFirst(kind):  # type: ignore[valid-type, misc]
         def populate_space(self, trial_id):
@@ -176,4 +167,7 @@ def _start_first(kind, first):
                 return {"status": RUNNING, "values": dict(first)}
             return super().populate_space(trial_id)
 
-    return StartFirst
+    oracle = StartFirst(**given)
+    oracle.max_trials = search.max_trials
+    oracle.verbose = 0
+    return oracle

@@ -7,9 +7,9 @@ import json
 import pathlib
 from typing import Any
 
-from me_keras.options import ExecutionOptions, Options, resolve
+from me_keras.options import Options
 from me_keras.tuning import scopes, space
-from me_keras.tuning.options import SearchOptions, TuningOptions
+from me_keras.tuning.options import SearchOptions
 from pipelines import cli, files
 from pipelines.schema import OptionError
 
@@ -21,7 +21,8 @@ class Plan:
     """What all parts of a search share.
 
     Attributes:
-        start: the options searched from, presets and protocol filled in.
+        options: presets and protocol filled in.
+        start: the options searched from, those of `me_keras.loso` among them.
         prepared: the clips that the protocol takes, with their motion.
         manifest: of the whole prepared form.
         groups: the group of each clip.
@@ -55,16 +56,14 @@ def make_plan(options: SearchOptions) -> Plan:
     Raises:
         DataError: data or subjects cannot be used. OptionError: the space cannot.
     """
-    from me_keras.distribution import resolve_precision
     from me_keras.evaluation import data
     from pipelines import protocols
 
     settings = options.search
     protocol = protocols.choose(options.dataset, options.data.protocol)
     prepared, manifest = data.load_data(options)
-    start = cli.replace(options.start, tuned_on=(), protocol=protocol.name)
-    start = resolve(start, prepared.kind)
-    start = cli.replace(start, mixed_precision=resolve_precision(start.training.mixed_precision))
+    options = data.resolved(cli.replace(options, tuned_on=()), prepared.kind)
+    start = options.start
     fixed = ("epochs",) if settings.tuner == "hyperband" else ()
     parameters = space.choose(settings.space, settings.only, start, fixed)
     prepared, groups, folds = data.under_protocol(prepared, manifest, protocol, start)
@@ -106,11 +105,9 @@ def space_record(plan: Plan) -> dict:
 
 def _decisive(plan):
     """What decides what a trial is, as it is read back from JSON: tuples are lists."""
-    record = {
-        name: cli.value_of(plan.options if leaf.owner is TuningOptions else plan.start, name)
-        for name, leaf in cli.leaves(SearchOptions).items()
-        if leaf.field.metadata["decides"] and leaf.owner is not ExecutionOptions
-    }
+    from me_keras.evaluation.results import decisive_options
+
+    record = decisive_options(plan.options)
     record |= {"seed": plan.start.run.seed, "data_digest": plan.prepared.digest}
     record["space"] = space_record(plan)
     if plan.options.search.scope != "nested":  # whose searches may be for some subjects only

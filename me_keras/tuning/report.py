@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import typing
@@ -10,18 +9,16 @@ import typing
 import numpy as np
 import pandas as pd
 
-from me_keras import parallel
-from me_keras.evaluation import KEPT, results, run
-from me_keras.evaluation.data import ClipsOnDisk
+from me_keras.evaluation import results, run
 from me_keras.evaluation.folds import Fold
 from me_keras.options import Options
-from me_keras.tuning import tables, trials
+from me_keras.tuning import tables
 from me_keras.tuning.options import OBJECTIVES
 from me_keras.tuning.oracles import START
 from me_keras.tuning.plan import space_record
 from me_keras.tuning.scopes import Search
 from pipelines import cli, files
-from pipelines.progress import Progress, say
+from pipelines.progress import say
 from pipelines.schema import OptionError
 
 NOTES = {
@@ -113,11 +110,10 @@ def evaluate_best(plan, best, tuning) -> dict:
     Returns:
         dict that results.json holds.
     """
-    out = plan.out / "report"
+    out, options, own = plan.out / "report", best[0].options, None
     if plan.options.search.scope == "nested":
-        found = _evaluate_nested(plan, best, out)
-    else:
-        found = _evaluate(plan, best[0].options, out)
+        options, own = plan.start, {one.search.name: one.options for one in best}
+    found = _evaluate(plan, options, out, own)
     found["tuning"] = tuning
     files.write_whole(out / "results.json", json.dumps(found, indent=1) + "\n")
     rows = [
@@ -125,7 +121,8 @@ def evaluate_best(plan, best, tuning) -> dict:
         | {option: tables.plain(value) for option, value in one["options"].items()}
         for name, one in tuning["searches"].items()
     ]
-    tables.write_csv(out / "hyperparameters.csv", pd.DataFrame(rows))
+    table = pd.DataFrame(rows).to_csv(index=False)
+    files.write_whole(out / "hyperparameters.csv", table)
     return found
 
 
@@ -134,19 +131,16 @@ def evaluate_start(plan) -> dict:
     return _evaluate(plan, plan.start, plan.out / "report-start")
 
 
-def _evaluate(plan, options, out):
+def _evaluate(plan, options, out, own_options=None):
     """A run over the reported folds, on their clips alone."""
     folds = [fold for search in plan.searches for fold in search.reported]
     options = cli.replace(options, subjects=(), out=str(out))
     prepared, groups, folds = _restricted(plan, folds)
     _open(options, prepared, out)
-    records = run.train_folds(options, prepared, folds, _seeds(options), out)
+    seeds = range(options.run.seed, options.run.seed + options.run.num_seeds)
+    records = run.train_folds(options, prepared, folds, seeds, out, own_options)
     table = {**prepared.table, "group": groups}
     return results.write_results(options, prepared, table, plan.manifest, records, out)
-
-
-def _seeds(options):
-    return range(options.run.seed, options.run.seed + options.run.num_seeds)
 
 
 def _restricted(plan, folds):
@@ -169,44 +163,3 @@ def _open(options, prepared, out):
         say(f"the best options are others than before: {out} is made anew")
         shutil.rmtree(out)
         results.open_run(options, prepared.digest)
-
-
-def _evaluate_nested(plan, best, out):
-    options = cli.replace(plan.start, out=str(out), subjects=())
-    _open(options, plan.prepared, out)
-    clips = ClipsOnDisk.of(plan.prepared, plan.start)
-    trials.keep(clips, plan.prepared)
-    records, tasks = {}, []
-    for one in best:
-        for seed in _seeds(options):
-            name = one.search.name
-            record = results.read_fold(results.fold_path(out, seed, name))
-            if record and record.get("options") == cli.to_json(one.options):
-                records[name, seed] = record
-            else:
-                trial = name, one.trial.trial_id
-                tasks.append(
-                    trials.FoldsTask(*trial, one.options, one.search.reported, seed, clips)
-                )
-    trained = parallel.run(trials.train, tasks, plan.options.execution)
-    with Progress(len(tasks), "report", "fold") as progress, contextlib.closing(trained):
-        for task, found in trained:
-            if isinstance(found, parallel.Died):
-                raise ChildProcessError(f"{task}: its process died, at last {found}; {KEPT}")
-            record = {**found[0], "options": cli.to_json(task.options)}
-            results.keep(record, out)
-            records[task.search, task.seed] = record
-            progress.update(1, f"{task.search}, seed {task.seed}")
-    ordered = _of_one_length([records[key] for key in sorted(records)])
-    table = {**plan.prepared.table, "group": plan.groups}
-    return results.write_results(options, plan.prepared, table, plan.manifest, ordered, out)
-
-
-def _of_one_length(records):
-    """The records with histories filled up by NaN: folds of different epochs share a figure."""
-    length = max(len(record["history"]) for record in records)
-    nothing = dict.fromkeys(records[0]["history"][0], float("nan"))
-    return [
-        {**record, "history": record["history"] + [nothing] * (length - len(record["history"]))}
-        for record in records
-    ]

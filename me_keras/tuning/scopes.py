@@ -7,7 +7,7 @@ import warnings
 
 import numpy as np
 
-from me_keras.evaluation.folds import Fold
+from me_keras.evaluation.folds import Fold, named_subjects
 from me_keras.tuning.options import SearchOptions
 from pipelines.schema import DataError
 
@@ -81,16 +81,12 @@ def development_subjects(options: SearchOptions, prepared, folds) -> tuple[str, 
     free = set(keys[np.concatenate([fold.train for fold in folds])])
     if options.run.subjects:  # those asked for are to be reported
         free -= {key for fold in folds for key in keys[fold.test]}
-    known, named = sorted(free), set(options.search.development_subjects)
-    if named:
-        chosen = [key for key in known if named & {key, key.split("/")[-1]}]
-        missing = sorted(named - {name for key in chosen for name in (key, key.split("/")[-1])})
-        if missing:
-            raise DataError(
-                f"--development-subjects: no subject {', '.join(missing)}; there are "
-                f"{', '.join(known)}"
-            )
-        return tuple(chosen)
+    known = sorted(free)
+    if options.search.development_subjects:
+        try:
+            return tuple(named_subjects(known, options.search.development_subjects))
+        except DataError as error:
+            raise DataError(f"--development-subjects: {error}") from None
     count = max(1, round(options.search.development_share * len(known)))
     cells = np.char.add(np.asarray(prepared.datasets).astype(str), prepared.labels.astype(str))
     kinds, of_clip = np.unique(cells, return_inverse=True)

@@ -52,7 +52,7 @@ def search(options: SearchOptions) -> dict:
     finally:
         frame = tables.trial_table(plan, oracles)
         if len(frame):
-            tables.write_csv(plan.out / "trials.csv", frame)
+            files.write_whole(plan.out / "trials.csv", frame.to_csv(index=False))
     _check(oracles)
     return _report(plan, oracles, frame)
 
@@ -109,7 +109,7 @@ def _run_trials(plan, oracles):
 
 def _tasks(plan, oracles, clips, most):
     """Yields trials as processes ask for them: at most so many, then fresh processes take over."""
-    from me_keras.tuning.trials import FoldsTask
+    from me_keras.tuning.trials import Trial
     from pipelines.parallel import WAIT
 
     while most:
@@ -121,7 +121,7 @@ def _tasks(plan, oracles, clips, most):
             elif trial is not None:
                 options = oracles[one.name].options(trial)
                 task = one.name, trial.trial_id, options, one.inner, options.run.seed, clips
-                yield FoldsTask(*task)
+                yield Trial(*task)
                 most -= 1
                 break
         else:

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import math
 import pathlib
-import typing
 
 from me_keras.models import MODELS
 from me_keras.options import RENAMED, ModelOptions, Options
@@ -242,16 +241,17 @@ def _read(path, fit, start):
 def _parameter(path, declared, given, start):
     """The declared parameter with the values, or the range, that the file gives."""
     where, kind = f"--space {path}: {declared.name}", declared.kind
-    range_ = isinstance(given, dict) and {"low", "high"} <= set(given) <= {*_RANGE, "log"}
-    if range_ and kind not in (int, float):
+    names = {"low", "high", "step", "log"}
+    is_range = isinstance(given, dict) and {"low", "high"} <= set(given) <= names
+    if is_range and kind not in (int, float):
         raise OptionError(f"{where}: give a list of values, it has no range")
-    if not range_ and not (isinstance(given, list) and given):
+    if not is_range and not (isinstance(given, list) and given):
         raise OptionError(
             f'{where}: expected a list of values or {{"low": …, "high": …, "log": …, "step": …}}'
         )
-    value: typing.Any
-    for value in [given["low"], given["high"]] if range_ else given:
-        value = tuple(value) if isinstance(value, list) else value
+    values = [given["low"], given["high"]] if is_range else given
+    values = [tuple(value) if isinstance(value, list) else value for value in values]
+    for value in values:
         if type(value) is not kind and not (kind is float and type(value) is int):
             raise OptionError(f"{where}: expected {kind.__name__}, got {value!r}")
         if kind is float and not math.isfinite(value):
@@ -260,17 +260,13 @@ def _parameter(path, declared, given, start):
             cli.replace(start, **{declared.name: value})
         except OptionError as error:
             raise OptionError(f"{where}: {error}") from None
-    step = given.get("step") if range_ else None
+    values = tuple(map(kind, values))
+    if not is_range:
+        return dataclasses.replace(declared, values=values)
+    (low, high), step, log = values, given.get("step"), bool(given.get("log"))
     if step is not None and not (isinstance(step, (int, float)) and step > 0):
         raise OptionError(f"{where}: step must be a number above 0, got {step!r}")
-    if not range_:
-        values = tuple(kind(value) for value in given)
-        return dataclasses.replace(declared, values=values)
-    numbers = {name: kind(given[name]) for name in _RANGE if given.get(name) is not None}
-    log = bool(given.get("log"))
-    if numbers["low"] >= numbers["high"] or (log and numbers["low"] <= 0):
+    if low >= high or (log and low <= 0):
         raise OptionError(f"{where}: needs low < high, and low > 0 with log")
-    return dataclasses.replace(declared, **{"values": (), "step": None, **numbers}, log=log)
-
-
-_RANGE = ("low", "high", "step")
+    step = None if step is None else kind(step)
+    return dataclasses.replace(declared, values=(), low=low, high=high, step=step, log=log)

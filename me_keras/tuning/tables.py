@@ -9,7 +9,7 @@ import pandas as pd
 
 from me_keras.tuning.options import OBJECTIVES
 from me_keras.tuning.oracles import COMPLETED, START
-from pipelines import cli, files
+from pipelines import cli
 
 SCORES = (*OBJECTIVES, "seconds")
 SHOWN = 10  # best trials in the terminal's table
@@ -33,12 +33,8 @@ def trial_row(plan, search_name, oracle, trial) -> dict:
 
 def trial_table(plan, oracles) -> pd.DataFrame:
     """All trials, in the order of the searches and, inside, in that in which they ended."""
-    rows = [
-        trial_row(plan, name, oracle, trial)
-        for name, oracle in oracles.items()
-        for trial in oracle.trials
-    ]
-    return pd.DataFrame(rows)
+    ended = [(name, oracle, t) for name, oracle in oracles.items() for t in oracle.trials]
+    return pd.DataFrame([trial_row(plan, *one) for one in ended])
 
 
 def completed(frame) -> pd.DataFrame:
@@ -63,11 +59,6 @@ def write_hparams(plan, frame):
             api.hparams({n: plain(row[n]) for n in names}, trial_id=name)
             for score in SCORES:
                 tf.summary.scalar(score, row[score], step=0)
-
-
-def write_csv(path, frame):
-    """Writes a table."""
-    files.write_whole(path, frame.to_csv(index=False))
 
 
 def plain(value):

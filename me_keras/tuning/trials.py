@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 import time
 
 import numpy as np
 
-from me_keras.evaluation.data import ClipsOnDisk, Datasets, make_trainer
+from me_keras.evaluation import data
+from me_keras.evaluation.data import ClipsOnDisk
 from me_keras.evaluation.folds import Fold, pool, run_fold
 from me_keras.options import Options
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class FoldsTask:
-    """Folds to be trained with the options of a trial.
+class Trial:
+    """The inner folds of a search, to be trained with the options of a trial.
 
     Attributes:
         search: name of the trial's search.
@@ -34,7 +34,7 @@ class FoldsTask:
         return f"{self.search}, trial {self.trial_id}"
 
 
-def try_out(task: FoldsTask):
+def try_out(task: Trial):
     """Trains the inner folds of a trial anew and scores the predictions pooled over them.
 
     Returns:
@@ -42,43 +42,20 @@ def try_out(task: FoldsTask):
         `seconds`. Where the trial failed, the reason in one line.
     """
     start = time.perf_counter()
-    prepared = clips_of(task.clips)
+    prepared, trainer = clips_of(task.clips), None
     fold_size = np.mean([len(fold.train) for fold in task.folds])
     steps = max(1, round(fold_size / task.options.data.batch_size))  # once through those clips
     try:
-        found = scores(train(task, steps), prepared, task.folds)
+        trainer = data.make_trainer(task.options, prepared, steps)
+        datasets = data.Datasets(prepared, task.options.data)
+        records = [run_fold(trainer, fold, task.seed, datasets) for fold in task.folds]
+        found = scores(records, prepared, task.folds)
     except Exception as error:  # whatever it is, the search goes on with other options
         return why(error)
-    return {**found, "seconds": time.perf_counter() - start}
-
-
-def train(task: FoldsTask, steps_per_epoch=None) -> list[dict]:
-    """The records of the folds of a task.
-
-    Args:
-        steps_per_epoch: by default, as many as all clips fill batches.
-    Raises:
-        FloatingPointError: training diverged.
-    """
-    import tensorflow as tf
-
-    tf.get_logger().setLevel("ERROR")  # each trainer traces its own graph, which it would warn of
-    prepared = clips_of(task.clips)
-    trainer = make_trainer(task.options, prepared, steps_per_epoch)
-    datasets = Datasets(prepared, task.options.data)
-    try:
-        return [run_fold(trainer, fold, task.seed, datasets) for fold in task.folds]
     finally:
         del trainer
-        _forget()
-
-
-def _forget():
-    """Frees what Keras remembers of earlier models: memory then grows less with each trial."""
-    import keras
-
-    keras.backend.clear_session()
-    gc.collect()
+        data.forget_trainers()
+    return {**found, "seconds": time.perf_counter() - start}
 
 
 _CLIPS: dict = {}  # the clips that this process has in memory, by where they lie

@@ -180,23 +180,23 @@ def _prepare(path, preparation, jobs, protocol):
     return manifest
 
 
-def check_missing(clips, skipped, protocol, allow_missing: bool) -> None:
+def check_missing(clips, skipped, protocol, allow_missing: bool) -> int:
     """Checks that the clips that a protocol takes are there, but for a few.
 
     Args:
         clips, skipped: records, or the entries of a manifest.
-        protocol: `protocols.Protocol`; what else is missing is not counted, but said.
+        protocol: `protocols.Protocol`.
         allow_missing: whether more than `MAX_FAILED` of them may be missing.
+    Returns:
+        How many other clips are missing, which the protocol does not take.
     Raises:
         DataError: too many cannot be used, or no clip can.
     """
     lost = [_facts(item) for item in protocols.lost(skipped, protocol)]
-    if len(lost) < len(skipped):
-        say(f"{len(skipped) - len(lost)} clips are missing that {protocol.name} does not take")
     usable = int((protocols.labels(clips, protocol) >= 0).sum())
     total = usable + len(lost)
     if usable and (allow_missing or len(lost) <= MAX_FAILED * total):
-        return
+        return len(skipped) - len(lost)
     for item in lost:
         print(f"skipped {item['key']}: {item['reason']} ({item['path']})", file=sys.stderr)
     remedy = "repair the copy, or pass --allow-missing" if usable else "repair the copy"

@@ -41,7 +41,7 @@ def test_a_benchmark_ends_with_its_figures(tmp_path, capsys, failed, code):
     figures = [report.figure("ours", [10], "theirs", [5], "s", "ratio >= 1")]
     result = report.Result(figures, {"batch": 32}, failed=failed)
     flags = ["--json", str(path)]
-    assert report.command(lambda options: result, BenchOptions, "x", "Text.", flags) == code
+    assert report.command(lambda options: result, BenchOptions, "x", "Text.")(flags) == code
     said = capsys.readouterr()
     assert "batch: 32" in said.out and (not failed or failed in said.err)
     found = json.loads(path.read_text())

@@ -62,9 +62,7 @@ def test_what_a_notebook_gets(options, capsys):
     assert found["uf1"] == results.read_run(found["out"])[2]["uf1"]
     lines = capsys.readouterr().err.splitlines()  # no terminal: dated lines
     assert re.search(r"training: 6 of 6 epochs, \d+ s .fold 3 of 3: smic/s03, seed 0.$", lines[-1])
-    assert any(
-        "training 3 of 3 folds, 2 epochs each, into runs/smic-flow-frl_dgt" in x for x in lines
-    )
+    assert any("training 3 of 3 folds, 6 epochs, into runs/smic-flow-frl_dgt" in x for x in lines)
 
 
 def test_a_fold_that_diverges_is_named_and_those_before_are_kept(options):

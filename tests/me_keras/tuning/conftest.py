@@ -12,11 +12,12 @@ def flow(tmp_path):
 def seen(monkeypatch):
     """Trials take milliseconds; returns the subjects of every dataset that is made."""
     from me_keras import training
-    from me_keras.tuning import figures, trials
+    from me_keras.evaluation import data
+    from me_keras.tuning import figures
 
     monkeypatch.setattr(training, "Trainer", StubTrainer)
     monkeypatch.setattr(StubTrainer, "built", [])
-    monkeypatch.setattr(trials, "_forget", lambda: None)
+    monkeypatch.setattr(data, "forget_trainers", lambda: None)
     monkeypatch.setattr(figures, "REPEATS", 1)
     return stub_datasets(monkeypatch)
 

@@ -11,18 +11,6 @@ def read(path):
     return json.loads(path.read_text())
 
 
-def test_folds_of_different_epochs_share_a_figure(options, quick, tmp_path, monkeypatch):
-    from me_keras.evaluation import report
-
-    drawn = []
-    monkeypatch.setattr(report, "curves_figure", lambda records, *_: drawn.extend(records))
-    search(options(scope="nested", only=("epochs",), max_trials=3))
-    kept = [read(path) for path in sorted((tmp_path / "tuned/report/folds/seed-0").glob("*.json"))]
-    epochs = {len(record["history"]) for record in kept}
-    assert len(kept) == 8 and len({len(record["history"]) for record in drawn}) == 1
-    assert len(drawn[0]["history"]) == max(epochs)
-
-
 def test_nested_folds_of_other_options_are_trained_again(options, quick, tmp_path):
     search(options(scope="nested", max_trials=1))
     path = tmp_path / "tuned/report/folds/seed-0/smic_s03.json"

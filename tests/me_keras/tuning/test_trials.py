@@ -19,7 +19,7 @@ def task_of(plan, **changes):
     """A trial of the first search of a plan."""
     clips = ClipsOnDisk.of(plan.prepared, plan.start)
     options = cli.replace(plan.start, **changes)
-    return trials.FoldsTask("search", "0", options, plan.searches[0].inner, 0, clips)
+    return trials.Trial("search", "0", options, plan.searches[0].inner, 0, clips)
 
 
 def test_scores_are_those_of_the_pool_not_means_over_folds(rng):
