@@ -57,7 +57,11 @@ def _decode_one(name, number, content, image_size):
     # A PNG says its size at once: 8 bytes signature, 8 of chunk header, then width and height.
     known = (is_png & (length >= 24)) | is_jpeg
     content = require(known, name, content, number, "is neither PNG nor JPEG")
-    size = tf.cond(is_png, lambda: _png_size(content), lambda: _jpeg_size(content))  # (2,)
+    size = tf.cond(
+        is_png,
+        lambda: _png_size(content),
+        lambda: tf.io.extract_jpeg_shape(content, tf.int64)[:2],
+    )
     scans = tf.cond(is_png, lambda: 1, lambda: _jpeg_scans(content))
     message = f"the most scans taken are {MAX_SCANS}; has"
     content = require(scans <= MAX_SCANS, name, content, number, message, scans)
@@ -80,10 +84,6 @@ def _png_size(content):
     values = tf.io.decode_raw(tf.stack(fields), tf.uint8)  # (2, 4)
     weights = tf.constant([2**24, 2**16, 2**8, 1], tf.int64)
     return tf.reduce_sum(tf.cast(values, tf.int64) * weights, axis=1)
-
-
-def _jpeg_size(content):
-    return tf.io.extract_jpeg_shape(content, tf.int64)[:2]
 
 
 def _jpeg_scans(content):

@@ -112,21 +112,15 @@ class Signatures:
             model without global fusion), `probabilities` `(b, k)`, and the `motion_figures`.
         """
         outputs = self._recognised(self._checked(inputs))
-        return {
-            "displacement": outputs["displacement"],
-            "magnitude": tf.norm(outputs["displacement"], axis=-1),  # (b, S, S)
-            "attention": outputs["attention"],
-            "probabilities": outputs["probabilities"],
-            **outputs["figures"],
-        }
+        found = {name: outputs[name] for name in ("displacement", "attention", "probabilities")}
+        magnitude = tf.norm(outputs["displacement"], axis=-1)  # (b, S, S)
+        return {**found, "magnitude": magnitude, **outputs["figures"]}
 
     def _checked(self, inputs):
         """The model's inputs, each passed on once the request as a whole is in order."""
-        inputs = dict(inputs)
-        first = "onset" if self.takes_frames else "motion"
+        first, what = ("onset", "onsets") if self.takes_frames else ("motion", "motion maps")
         others = {name: value for name, value in inputs.items() if name != first}
-        what = "onsets" if self.takes_frames else "motion maps"
-        inputs[first] = checks.same_batch(inputs[first], others, what)
+        inputs = {**inputs, first: checks.same_batch(inputs[first], others, what)}
         highest = 255 if inputs[first].dtype == tf.uint8 else 1
         for name, value in inputs.items():
             if name == "regions":
@@ -186,16 +180,16 @@ def save(signatures, folder):
     """Writes the SavedModel: the variables and the signatures, no Python object of ours."""
     archive = keras.export.ExportArchive()
     archive.track(signatures.model)
+
+    def by_place(name, specs):
+        """The function of a signature with its inputs by place, as `input_signature` gives them."""
+        function, names = signatures.function(name), [spec.name for spec in specs]
+        return lambda *values: function(**dict(zip(names, values)))
+
     for name, specs in signatures.specs().items():
-        archive.add_endpoint(name, _taking(signatures.function(name), specs), input_signature=specs)
+        archive.add_endpoint(name, by_place(name, specs), input_signature=specs)
     with contextlib.redirect_stdout(io.StringIO()):  # it prints a long summary
         archive.write_out(str(folder))
-
-
-def _taking(function, specs):
-    """`function` with its inputs by place, as `input_signature` gives them."""
-    names = [spec.name for spec in specs]
-    return lambda *values: function(**dict(zip(names, values)))
 
 
 def describe(loaded):
@@ -206,18 +200,16 @@ def describe(loaded):
     """
 
     def tensors(specs):
-        return {name: _described(name, spec) for name, spec in sorted(specs.items())}
+        found = {}
+        for name, spec in sorted(specs.items()):
+            shape = [-1 if n is None else n for n in spec.shape.as_list()]
+            unit, meaning = contract.TENSORS[name]
+            found[name] = {"dtype": spec.dtype.name, "shape": shape}
+            found[name] |= {"unit": unit, "meaning": meaning}
+        return found
 
-    return {
-        name: {
-            "inputs": tensors(function.structured_input_signature[1]),
-            "outputs": tensors(function.structured_outputs),
-        }
-        for name, function in sorted(loaded.signatures.items())
-    }
-
-
-def _described(name, spec):
-    shape = [-1 if n is None else n for n in spec.shape.as_list()]
-    unit, meaning = contract.TENSORS[name]
-    return {"dtype": spec.dtype.name, "shape": shape, "unit": unit, "meaning": meaning}
+    found = {}
+    for name, function in sorted(loaded.signatures.items()):
+        inputs, outputs = function.structured_input_signature[1], function.structured_outputs
+        found[name] = {"inputs": tensors(inputs), "outputs": tensors(outputs)}
+    return found

@@ -9,7 +9,7 @@ import typing
 
 import numpy as np
 
-from me_keras.prediction.result import GAIN, Prediction, Window, decimals
+from me_keras.prediction.result import GAIN, Prediction, Window, decimals, when
 
 SHOWN = 20  # windows of a recording printed; all of them are in --csv and --json
 
@@ -33,7 +33,7 @@ def _events(prediction):
     lines = [f"{prediction.source}: {len(found)} event{'s' * (len(found) != 1)}"]
     rows = [["event", "class", "p", "start", "apex", "end"]]
     for number, event in enumerate(found, start=1):
-        places = [_at(getattr(event, name), event.seconds, name) for name in rows[0][3:]]
+        places = [when(event, name) for name in ("start", "apex", "end")]
         rows.append([str(number), event.predicted, f"{event.probability:.3f}", *places])
     return [*lines, *_columns(rows)] if found else lines
 
@@ -69,16 +69,12 @@ def _cells(window: Window) -> list[str]:
     return [
         window.predicted if window.moved else f"({window.predicted})",
         *(f"{p:.3f}" for p in window.probabilities),
-        _at(window.onset, window.seconds, "onset"),
-        _at(window.apex, window.seconds, "apex"),
+        when(window, "onset"),
+        when(window, "apex"),
         decimals(window.gain),
         f"{window.mean_displacement:.2f}",
         f"{window.max_displacement:.2f}",
     ]
-
-
-def _at(frame, seconds, name):
-    return str(frame) if seconds is None else f"{frame} ({seconds[name]:.3f} s)"
 
 
 def _columns(rows):
@@ -104,25 +100,10 @@ MEANING = {
 }
 
 CSV_COLUMNS = (
-    "source",
-    "first",
-    "last",
-    "onset",
-    "apex",
-    "first_s",
-    "last_s",
-    "onset_s",
-    "apex_s",
-    "predicted",
-    "gain",
-    "explained",
-    "mean_displacement_px",
-    "max_displacement_px",
-    "moved",
-    "event",
-    "problem",
-    "notes",
-)
+    "source", "first", "last", "onset", "apex", "first_s", "last_s", "onset_s", "apex_s",
+    "predicted", "gain", "explained", "mean_displacement_px", "max_displacement_px", "moved",
+    "event", "problem", "notes",
+)  # fmt: skip
 
 
 def as_csv(predictions: typing.Sequence[Prediction]) -> str:
