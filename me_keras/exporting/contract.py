@@ -30,11 +30,8 @@ TENSORS = {
     "displacement": ("px of the aligned face", "dx to the right and dy down, onset to apex"),
     "magnitude": ("px of the aligned face", "length of the displacement"),
     "attention": ("1", "share of the attention that each region receives; they add up to 1"),
-    "displacement_mean_px": (
-        "px of the aligned face",
-        "mean length of the displacement, on the face",
-    ),
-    "displacement_max_px": ("px of the aligned face", "largest length of the displacement there"),
+    "displacement_mean_px": ("px of the aligned face", "mean displacement over the face"),
+    "displacement_max_px": ("px of the aligned face", "largest displacement over the face"),
     "reconstruction_gain": (
         "1",
         "share of the difference between the frames that is motion and not noise or light: 1 - "
@@ -84,7 +81,10 @@ _TENSOR = _record(
     meaning=_TEXT,
 )
 _TENSORS = {**_table(_TENSOR), "minProperties": 1}
-_SIGNATURES = _table(_record(inputs=_TENSORS, outputs=_TENSORS))
+_SIGNATURE = _record(inputs=_TENSORS, outputs=_TENSORS)
+_SIGNATURES = {**_table(_SIGNATURE), "required": ["serving_default"]}
+_ATTENTION = {"enum": ["global_fusion", "equal"]}
+_MOTION = _record(source=_NAME, channels=_list(_TEXT))
 _ALIGNMENT = _record(
     ("rigid", "eye_distance", "eye_level"),
     image_size=_POSITIVE,
@@ -95,14 +95,8 @@ _ALIGNMENT = _record(
 )
 _DATA = _record(dataset=_NAME, protocol=_NAME, digest=_NAME, clips=_COUNT, subjects=_COUNT)
 _MEASURE = _record(mean=_SHARE, sd=_NUMBER, ci95=_SPAN)
-_SCORE = _record(
-    ("note",),
-    uf1=_MEASURE,
-    uar=_MEASURE,
-    accuracy=_MEASURE,
-    seeds=_COUNT,
-    note={"type": ["string", "null"]},
-)
+_NOTE = {"type": ["string", "null"]}
+_SCORE = _record(("note",), uf1=_MEASURE, uar=_MEASURE, accuracy=_MEASURE, seeds=_COUNT, note=_NOTE)
 
 # Of each entry: what it may hold, as a JSON schema; its unit; and its meaning.
 FIELDS = {
@@ -125,27 +119,11 @@ FIELDS = {
         "taken out, distance of the eyes and their place below the upper edge; null for images of "
         "motion as a database publishes them",
     ),
-    "attention": (
-        {"enum": ["global_fusion", "equal"]},
-        "",
-        "what attention is: of the global fusion, or equal shares without one",
-    ),
-    "motion": (
-        _record(source=_NAME, channels=_list(_TEXT)),
-        "",
-        "where the motion comes from, and the channels of a motion map",
-    ),
-    "still": (
-        _table(_NUMBER),
-        "as the outputs of these names",
-        "least that counts as motion of the face",
-    ),
+    "attention": (_ATTENTION, "", "of the global fusion, or equal shares without one"),
+    "motion": (_MOTION, "", "where the motion comes from, and the channels of a motion map"),
+    "still": (_table(_NUMBER), "as these outputs", "least that counts as motion of the face"),
     "ranges": (_table(_SPAN), "", "allowed values of inputs; bytes and px of encoded images"),
-    "signatures": (
-        {**_SIGNATURES, "required": ["serving_default"]},
-        "",
-        "what may be asked: dtype, shape (-1: any number), unit, meaning",
-    ),
+    "signatures": (_SIGNATURES, "", "what may be asked: dtype, shape (-1: any), unit, meaning"),
     "data": (_DATA, "", "what the model was trained on: all of these clips"),
     "score": (
         _or_null(_SCORE),
@@ -153,11 +131,7 @@ FIELDS = {
         "of the same training on people left out: mean over seeds, its spread, and a 95 % interval "
         "over subjects; null: not measured",
     ),
-    "training": (
-        {"type": "object"},
-        "",
-        "the run it comes from, seed, epochs and number of clips of each class",
-    ),
+    "training": ({"type": "object"}, "", "the run, its seed, epochs, and clips of each class"),
     "versions": (_table(_NAME), "", "of the software that trained and exported it"),
     "fields": ({"type": "object"}, "", "this list"),
 }

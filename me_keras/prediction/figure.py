@@ -16,7 +16,7 @@ import numpy as np
 
 from me_keras.exporting.motion_figures import STILL_PX, face_mask
 from me_keras.prediction import colours
-from me_keras.prediction.result import Prediction, decimals, when
+from me_keras.prediction.result import GAIN, Prediction, decimals, when
 from pipelines.files import write_whole
 
 DPI = 150
@@ -33,10 +33,6 @@ FINEST = 1.0  # px, least displacement that the last colour stands for
 ARROWS = 16  # along each side
 INK, FAINT, RED = "#1b1b1b", "#777777", "#a3271d"
 CLASS_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#6b6b6b")
-EXPLAINED = (
-    "Reconstruction gain: the share of the difference between onset and apex that is motion and "
-    "not noise or light; never near 1 on films of a camera."
-)
 STYLE: typing.Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -117,7 +113,7 @@ def _heading(figure, prediction):
     figure.text(left, 1 - 0.54 / top, "   ·   ".join(facts), size=9, color="#444444")
     if prediction.notes:
         figure.text(left, 1 - 0.72 / top, prediction.notes[-1], size=8.5, color=RED)
-    figure.text(left, 0.12 / top, EXPLAINED, size=8, color=FAINT)
+    figure.text(left, 0.12 / top, f"Reconstruction gain: the {GAIN}.", size=8, color=FAINT)
 
 
 def _image(axes, image, title, **options):

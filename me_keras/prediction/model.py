@@ -53,13 +53,13 @@ class Model(abc.ABC):
         """
         on_frames = "motion" not in inputs
         names = ("onset", "apex", "regions") if on_frames else ("motion", "regions")
-        given = {name: inputs[name] for name in names}
+        signature = FRAMES if on_frames else MOTION
         parts = []
         for start in range(0, len(inputs["regions"]), self.batch):
-            part = {name: values[start : start + self.batch] for name, values in given.items()}
-            parts.append(self._call(part, FRAMES if on_frames else MOTION))
+            part = {name: inputs[name][start : start + self.batch] for name in names}
+            parts.append(self._call(part, signature))
         if not self.classes:
-            one = self._call({k: v[:1] for k, v in given.items()}, "serving_regions")
+            one = self._call({name: inputs[name][:1] for name in names}, "serving_regions")
             self.classes = tuple(map(str, one["classes"][0]))
         wanted = [name for name in parts[0] if name not in ("classes", "predicted", "magnitude")]
         answers = {name: np.concatenate([part[name] for part in parts]) for name in wanted}

@@ -151,11 +151,12 @@ def _ask(model, batch):
     inputs = alignment.model_inputs([pair for *_, pair in batch], model.alignment.image_size)
     outputs = model.ask(inputs)
     for i, (number, place, pair) in enumerate(batch):
+        figures: dict = {name: float(outputs[of][i]) for name, of in result.OUTPUTS.items()}
         window = result.Window(
             **place,
+            **figures,
             classes=model.classes,
             probabilities=tuple(outputs["probabilities"][i].astype(float).tolist()),
-            **{name: float(outputs[output][i]) for name, output in result.OUTPUTS.items()},
             doubtful=pair.doubtful,
             notes=pair.notes,
         )

@@ -10,9 +10,9 @@ import numpy as np
 
 from me_keras.exporting.motion_figures import STILL_EXPLAINED, STILL_PX
 
-GAIN = (
-    "gain and explained: the share of the difference between onset and apex that is motion and not "
-    "noise or light; never near 1 on films of a camera"
+GAIN = (  # of gain and explained
+    "share of the difference between onset and apex that is motion and not noise or light; never "
+    "near 1 on films of a camera"
 )
 # Attributes of a window, and the output of the model that each is.
 OUTPUTS = {

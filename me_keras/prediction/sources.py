@@ -58,11 +58,11 @@ def open_source(source, fps: float | None = None) -> Footage:
     if isinstance(source, (str, os.PathLike)):
         path = pathlib.Path(source).expanduser()
         if path.is_dir():
-            paths, _ = frame_files.list_frames(path)
-            if not paths:
+            images, _ = frame_files.list_frames(path)
+            if not images:
                 suffixes = ", ".join(frame_files.SUFFIXES)
                 raise DataError(f"{path}: no image with a number in its name here ({suffixes})")
-            return _images(str(path), paths, fps)
+            return _images(str(path), images, fps)
         if path.suffix.lower() in frame_files.SUFFIXES and path.exists():
             raise DataError(
                 f"{path}: one image; motion needs two: give --onset and --apex, or a folder"

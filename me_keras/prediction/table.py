@@ -24,7 +24,7 @@ def text(predictions: typing.Sequence[Prediction]) -> str:
         lines += [f"note: {who}{note}" for note in prediction.notes]
         if len(prediction.windows) > 1:
             lines += ["", *_events(prediction), "", *_recording(prediction, head)]
-    return "\n".join([*lines, "", GAIN])
+    return "\n".join([*lines, "", f"gain and explained: the {GAIN}"])
 
 
 def _events(prediction):
@@ -92,8 +92,8 @@ def _columns(rows):
 
 MEANING = {
     "first, last, onset, apex, start, end": "frames, counted from 0; seconds: when they were taken",
-    "gain, explained": GAIN.partition(": the ")[2] + "; gain over the image, explained over the "
-    "face, without the noise of single pixels",
+    "gain, explained": f"{GAIN}; gain over the image, explained over the face, without the "
+    "noise of single pixels",
     "mean_displacement_px, max_displacement_px": "over the face, px of the aligned face",
     "moved": "whether the face moved more than noise alone makes it seem to",
     "attention": "share of the attention that each region receives",
