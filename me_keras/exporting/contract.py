@@ -30,11 +30,8 @@ TENSORS = {
     "displacement": ("px of the aligned face", "dx to the right and dy down, onset to apex"),
     "magnitude": ("px of the aligned face", "length of the displacement"),
     "attention": ("1", "share of the attention that each region receives; they add up to 1"),
-    "displacement_mean_px": (
-        "px of the aligned face",
-        "mean length of the displacement, on the face",
-    ),
-    "displacement_max_px": ("px of the aligned face", "largest length of the displacement there"),
+    "displacement_mean_px": ("px of the aligned face", "mean displacement over the face"),
+    "displacement_max_px": ("px of the aligned face", "largest displacement over the face"),
     "reconstruction_gain": (
         "1",
         "share of the difference between the frames that is motion and not noise or light: 1 - "
@@ -49,122 +46,100 @@ TENSORS = {
     ),
 }
 
-# Of each entry: unit and meaning.
+_COUNT = {"type": "integer", "minimum": 0}
+_POSITIVE = {"type": "integer", "minimum": 1}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_NUMBER, _TEXT = {"type": "number"}, {"type": "string"}
+_NAME = {"type": "string", "minLength": 1}
+
+
+def _list(items, least=0, most=None):
+    length = {"minItems": least} if most is None else {"minItems": least, "maxItems": most}
+    return {"type": "array", "items": items, **length}
+
+
+def _table(values):
+    return {"type": "object", "additionalProperties": values}
+
+
+def _record(optional=(), **properties):
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required}
+
+
+def _or_null(schema):
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_NAMES = {**_list(_NAME, 1), "uniqueItems": True}
+_SPAN = _list(_NUMBER, 2, 2)
+_TENSOR = _record(
+    ("unit", "meaning"),
+    dtype={"enum": ["float32", "uint8", "string"]},
+    shape=_list({"type": "integer", "minimum": -1}),
+    unit=_TEXT,
+    meaning=_TEXT,
+)
+_TENSORS = {**_table(_TENSOR), "minProperties": 1}
+_SIGNATURE = _record(inputs=_TENSORS, outputs=_TENSORS)
+_SIGNATURES = {**_table(_SIGNATURE), "required": ["serving_default"]}
+_ATTENTION = {"enum": ["global_fusion", "equal"]}
+_MOTION = _record(source=_NAME, channels=_list(_TEXT))
+_ALIGNMENT = _record(
+    ("rigid", "eye_distance", "eye_level"),
+    image_size=_POSITIVE,
+    margin=_COUNT,
+    rigid={"type": "boolean"},
+    eye_distance=_NUMBER,
+    eye_level=_NUMBER,
+)
+_DATA = _record(dataset=_NAME, protocol=_NAME, digest=_NAME, clips=_COUNT, subjects=_COUNT)
+_MEASURE = _record(mean=_SHARE, sd=_NUMBER, ci95=_SPAN)
+_NOTE = {"type": ["string", "null"]}
+_SCORE = _record(("note",), uf1=_MEASURE, uar=_MEASURE, accuracy=_MEASURE, seeds=_COUNT, note=_NOTE)
+
+# Of each entry: what it may hold, as a JSON schema; its unit; and its meaning.
 FIELDS = {
-    "format": ("", "version of this file's form"),
-    "model": ("", "name that the model is served under"),
-    "version": ("", "number of this version"),
-    "created": ("ISO 8601, UTC", "when it was exported"),
-    "image_size": ("px", "S, side of the aligned face or motion map"),
-    "classes": ("", "names, in the order of the probabilities"),
-    "regions": ("", "names of the action-unit regions, in the order of their boxes"),
+    "format": ({"const": FORMAT}, "", "version of this file's form"),
+    "model": (_NAME, "", "name that the model is served under"),
+    "version": (_COUNT, "", "number of this version"),
+    "created": (_NAME, "ISO 8601, UTC", "when it was exported"),
+    "image_size": (_POSITIVE, "px", "S, side of the aligned face or motion map"),
+    "classes": (_NAMES, "", "names, in the order of the probabilities"),
+    "regions": (_NAMES, "", "names of the action-unit regions, in the order of their boxes"),
     "canonical_regions": (
+        _list(_list(_SHARE, 4, 4), 1),
         "share of the side",
         "their boxes y1, x1, y2, x2 on an average face, used where a request holds none",
     ),
     "alignment": (
+        _or_null(_ALIGNMENT),
         "px; eye_distance and eye_level: share of image_size",
         "how faces were aligned: the crop and the margin around it, whether the head's motion was "
         "taken out, distance of the eyes and their place below the upper edge; null for images of "
         "motion as a database publishes them",
     ),
-    "attention": ("", "what attention is: of the global fusion, or equal shares without one"),
-    "motion": ("", "where the motion comes from, and the channels of a motion map"),
-    "still": ("as the outputs of these names", "least that counts as motion of the face"),
-    "ranges": ("", "allowed values of inputs; bytes and px of encoded images"),
-    "signatures": ("", "what may be asked: dtype, shape (-1: any number), unit, meaning"),
-    "data": ("", "what the model was trained on: all of these clips"),
+    "attention": (_ATTENTION, "", "of the global fusion, or equal shares without one"),
+    "motion": (_MOTION, "", "where the motion comes from, and the channels of a motion map"),
+    "still": (_table(_NUMBER), "as these outputs", "least that counts as motion of the face"),
+    "ranges": (_table(_SPAN), "", "allowed values of inputs; bytes and px of encoded images"),
+    "signatures": (_SIGNATURES, "", "what may be asked: dtype, shape (-1: any), unit, meaning"),
+    "data": (_DATA, "", "what the model was trained on: all of these clips"),
     "score": (
+        _or_null(_SCORE),
         "1",
         "of the same training on people left out: mean over seeds, its spread, and a 95 % interval "
         "over subjects; null: not measured",
     ),
-    "training": ("", "the run it comes from, seed, epochs and number of clips of each class"),
-    "versions": ("", "of the software that trained and exported it"),
-    "fields": ("", "this list"),
+    "training": ({"type": "object"}, "", "the run, its seed, epochs, and clips of each class"),
+    "versions": (_table(_NAME), "", "of the software that trained and exported it"),
+    "fields": ({"type": "object"}, "", "this list"),
 }
-
-_COUNT = {"type": "integer", "minimum": 0}
-_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
-_NUMBER, _TEXT = {"type": "number"}, {"type": "string"}
-_NAME = {"type": "string", "minLength": 1}
-_NAMES = {"type": "array", "items": _NAME, "minItems": 1, "uniqueItems": True}
-_BOX = {"type": "array", "items": _SHARE, "minItems": 4, "maxItems": 4}
-_SPAN = {"type": "array", "items": _NUMBER, "minItems": 2, "maxItems": 2}
-
-
-def _record(properties, optional=()):
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required}
-
-
-_TENSOR = _record(
-    {
-        "dtype": {"enum": ["float32", "uint8", "string"]},
-        "shape": {"type": "array", "items": {"type": "integer", "minimum": -1}},
-        "unit": _TEXT,
-        "meaning": _TEXT,
-    },
-    optional=("unit", "meaning"),
-)
-_TENSORS = {"type": "object", "minProperties": 1, "additionalProperties": _TENSOR}
-_SIGNATURE = _record({"inputs": _TENSORS, "outputs": _TENSORS})
-_SCORE = _record(
-    {
-        name: _record({"mean": _SHARE, "sd": _NUMBER, "ci95": _SPAN})
-        for name in ("uf1", "uar", "accuracy")
-    }
-    | {"seeds": _COUNT, "note": {"type": ["string", "null"]}},
-    optional=("note",),
-)
-_ALIGNMENT = _record(
-    {
-        "image_size": {"type": "integer", "minimum": 1},
-        "margin": _COUNT,
-        "rigid": {"type": "boolean"},
-        "eye_distance": _NUMBER,
-        "eye_level": _NUMBER,
-    },
-    optional=("rigid", "eye_distance", "eye_level"),
-)
-
 SCHEMA = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     **_record(
-        {
-            "format": {"const": FORMAT},
-            "model": _NAME,
-            "version": {"type": "integer", "minimum": 0},
-            "created": _NAME,
-            "image_size": {"type": "integer", "minimum": 1},
-            "classes": _NAMES,
-            "regions": _NAMES,
-            "canonical_regions": {"type": "array", "items": _BOX, "minItems": 1},
-            "alignment": {"anyOf": [_ALIGNMENT, {"type": "null"}]},
-            "attention": {"enum": ["global_fusion", "equal"]},
-            "motion": _record({"source": _NAME, "channels": {"type": "array", "items": _TEXT}}),
-            "still": {"type": "object", "additionalProperties": _NUMBER},
-            "training": {"type": "object"},
-            "ranges": {"type": "object", "additionalProperties": _SPAN},
-            "signatures": {
-                "type": "object",
-                "required": ["serving_default"],
-                "additionalProperties": _SIGNATURE,
-            },
-            "data": _record(
-                {
-                    "dataset": _NAME,
-                    "protocol": _NAME,
-                    "digest": _NAME,
-                    "clips": _COUNT,
-                    "subjects": _COUNT,
-                }
-            ),
-            "score": {"anyOf": [_SCORE, {"type": "null"}]},
-            "versions": {"type": "object", "additionalProperties": _NAME},
-            "fields": {"type": "object"},
-        },
-        optional=("attention", "training", "still", "fields"),
+        ("attention", "training", "still", "fields"),
+        **{name: schema for name, (schema, *_) in FIELDS.items()},
     ),
 }
 
@@ -203,13 +178,10 @@ def read_contract(version_folder) -> dict:
 
 def write_contract(version_folder, contract) -> None:
     """Writes `contract` where `read_contract` finds it; DataError if it is not as it should be."""
-    contract = {**contract, "fields": _described(contract)}
+    described = {name: FIELDS[name][1:] for name in (*contract, "fields")}
+    fields = {name: {"unit": unit, "meaning": text} for name, (unit, text) in described.items()}
+    contract = {**contract, "fields": fields}
     check(contract)
     path = pathlib.Path(version_folder) / PATH
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(contract, indent=1) + "\n", encoding="utf-8")
-
-
-def _described(contract):
-    known = {name: FIELDS[name] for name in (*contract, "fields")}
-    return {name: {"unit": unit, "meaning": text} for name, (unit, text) in known.items()}

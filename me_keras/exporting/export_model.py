@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import errno
 import pathlib
 
+from pipelines import exits
 from pipelines.progress import say
 from pipelines.schema import MIRRORED_REGIONS, REGIONS
 
@@ -60,12 +60,11 @@ def write_version(model, out, version=None) -> pathlib.Path:
             promised = _contract(model, answers, loaded, served_name(out), number)
             contract.write_contract(folder, promised)
             card.write(folder, promised)
-    except tf.errors.ResourceExhaustedError as error:
-        raise OSError(f"{out}: the disk is full, nothing was exported ({error})") from None
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (tf.errors.ResourceExhaustedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in exits.FULL:
             raise
-        raise OSError(f"{out}: the disk is full, nothing was exported: free some space") from None
+        message = f"{out}: the disk is full, nothing was exported: free some space ({error})"
+        raise OSError(message) from None
     return out / str(number)
 
 

@@ -7,11 +7,15 @@ from me_keras.exporting.checks import require
 MAX_BYTES = 2**23  # of an encoded image
 MAX_SIDE = 1024  # px; bounds the memory that decoding takes, some 30 MiB
 MAX_SCANS = 100  # of a JPEG; a progressive one has about ten
-MAX_TAGS = 256  # looked at for the orientation
+EXIF_BYTES = 2**17  # looked at for the orientation; a JPEG's block ends within 2**16
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
-_EXIF_PNG, _EXIF_JPEG = b"eXIf", b"Exif\0\0"  # what stands before the tags
-_ORIENTATION = 0x0112
+# \C is any byte. Little-endian entries stand behind "II", big-endian ones behind "MM".
+_ORIENTATION = (
+    r"^\C*?(?:eXIf|Exif\x00\x00)(?:"
+    r"II\*\x00\C*?\x12\x01\x03\x00\x01\x00\x00\x00([\x01-\x08])\x00|"
+    r"MM\x00\*\C*?\x01\x12\x00\x03\x00\x00\x00\x01\x00([\x01-\x08]))\C*$"
+)
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV and `pipelines.frames.to_grey`
 
 
@@ -53,7 +57,11 @@ def _decode_one(name, number, content, image_size):
     # A PNG says its size at once: 8 bytes signature, 8 of chunk header, then width and height.
     known = (is_png & (length >= 24)) | is_jpeg
     content = require(known, name, content, number, "is neither PNG nor JPEG")
-    size = tf.cond(is_png, lambda: _png_size(content), lambda: _jpeg_size(content))  # (2,)
+    size = tf.cond(
+        is_png,
+        lambda: _png_size(content),
+        lambda: tf.io.extract_jpeg_shape(content, tf.int64)[:2],
+    )
     scans = tf.cond(is_png, lambda: 1, lambda: _jpeg_scans(content))
     message = f"the most scans taken are {MAX_SCANS}; has"
     content = require(scans <= MAX_SCANS, name, content, number, message, scans)
@@ -65,7 +73,7 @@ def _decode_one(name, number, content, image_size):
     pixels = tf.io.decode_image(content, channels=3, expand_animations=False)
     pixels = tf.cast(tf.ensure_shape(pixels, (None, None, 3)), tf.float32)
     grey = tf.round(tf.reduce_sum(pixels * _LUMA, axis=-1, keepdims=True))  # (h, h, 1)
-    grey = _turned(grey, _orientation(content, is_png))
+    grey = _turned(grey, _orientation(content))
     resized = tf.image.resize(grey, (image_size, image_size), antialias=True)
     return tf.clip_by_value(resized / 255.0, 0.0, 1.0)  # (S, S, 1)
 
@@ -76,10 +84,6 @@ def _png_size(content):
     values = tf.io.decode_raw(tf.stack(fields), tf.uint8)  # (2, 4)
     weights = tf.constant([2**24, 2**16, 2**8, 1], tf.int64)
     return tf.reduce_sum(tf.cast(values, tf.int64) * weights, axis=1)
-
-
-def _jpeg_size(content):
-    return tf.io.extract_jpeg_shape(content, tf.int64)[:2]
 
 
 def _jpeg_scans(content):
@@ -98,40 +102,15 @@ def _turned(image, orientation):
     return image
 
 
-def _orientation(content, is_png):
-    """The orientation tag of an image's EXIF block, scalar int64; 1 where there is none.
+def _orientation(content):
+    """The orientation of an image's EXIF block, scalar int32; 1 where it says none.
 
-    The block is a TIFF header: byte order, 42, where the directory lies; there the number of
-    entries, of 12 bytes each: tag, type, count, value.
+    The block is a TIFF directory in either byte order; the entry is tag 0x0112, of one short number
+    (type 3). It is looked for in the first `EXIF_BYTES`, behind the block's header.
     """
-    code = tf.io.decode_raw(content, tf.uint8)
-    at = tf.where(is_png, _end_of(_EXIF_PNG, code), _end_of(_EXIF_JPEG, code))
-    last = tf.size(code, tf.int64) - 1
-
-    def at_index(index):
-        return tf.cast(tf.gather(code, tf.clip_by_value(index, 0, last)), tf.int64)
-
-    little = at_index(at) == ord("I")
-
-    def number(start, size):
-        """Of `size` bytes from each of `start` on."""
-        places = tf.range(size, dtype=tf.int64)
-        places = tf.where(little, places, places[::-1])
-        return tf.reduce_sum(
-            at_index(start[..., None] + places) * 256 ** tf.range(size, dtype=tf.int64), axis=-1
-        )
-
-    directory = at + number(at + 4, 4)
-    count = tf.minimum(number(directory, 2), MAX_TAGS)
-    entries = directory + 2 + 12 * tf.range(count)
-    found = tf.boolean_mask(number(entries + 8, 2), number(entries, 2) == _ORIENTATION)
-    value = tf.concat([found, [1]], axis=0)[0]
-    return tf.where((at > 0) & (value >= 1) & (value <= 8), value, 1)
-
-
-def _end_of(marker, code):
-    """Where the bytes `marker` first end in `code` `(n,)`; 0 if they are not in it."""
-    count = tf.size(code) - len(marker) + 1
-    same = [code[i : i + count] == byte for i, byte in enumerate(marker)]
-    places = tf.where(tf.reduce_all(same, axis=0))[:, 0]  # rising, int64
-    return tf.concat([places + len(marker), [0]], axis=0)[0]
+    head = tf.strings.substr(content, 0, EXIF_BYTES)
+    found = tf.strings.regex_replace(head, _ORIENTATION, r"\1\2")
+    known = tf.strings.length(found) == 1  # else there was nothing to replace
+    return tf.cond(
+        known, lambda: tf.cast(tf.io.decode_raw(found, tf.uint8)[0], tf.int32), lambda: 1
+    )

@@ -77,56 +77,41 @@ class Signatures:
         return found
 
     def function(self, name):
-        """The function of a signature: takes its inputs by name, returns a dict of tensors."""
-        functions = {
-            "serving_regions": self._with_regions,
-            "serving_bytes": self._of_bytes,
-            "displacement": self._displacement,
-        }
-        return functions.get(name, self._by_default)
+        """The function of a signature: takes its inputs by name, returns a dict of tensors.
 
-    def _by_default(self, **inputs):
-        """Frames or motion maps of an aligned face, whose regions are those of an average one."""
-        return self._named(self._recognised(self._checked(inputs)))
-
-    def _with_regions(self, **inputs):
-        """As `_by_default`, with the face's own boxes `(b, r, 4)`; `attention` `(b, r)` besides."""
-        outputs = self._recognised(self._checked(inputs))
-        return {**self._named(outputs), "attention": outputs["attention"]}
-
-    def _of_bytes(self, onset_bytes, apex_bytes):
-        """As `_by_default`, of PNG or JPEG images `(b,)` of any square size."""
-        onset_bytes = checks.same_batch(onset_bytes, {"apex_bytes": apex_bytes})
-        onset = images.decode("onset_bytes", onset_bytes, self.image_size)
-        apex = images.decode("apex_bytes", apex_bytes, self.image_size)
-        frames = {"onset": onset, "apex": apex, "regions": self._average_face(onset)}
-        return self._named(self._recognised(frames))
-
-    def _displacement(self, **inputs):
-        """The motion the answer rests on, as `serving_regions` takes its inputs.
-
-        Returns:
-            dict of `displacement` `(b, S, S, 2)` px, `magnitude` `(b, S, S)` px, `attention`
-            `(b, r)`, which sums to 1: the share of the global fusion's attention that each region
-            receives (mean over the mirrored face where the probabilities are; equal shares for a
-            model without global fusion), `probabilities` `(b, k)`, and the `motion_figures`.
+        All return `probabilities` `(b, k)` and, where the model estimates a displacement, the
+        `motion_figures`; `displacement` also that, `(b, S, S, 2)` px, and its `magnitude`
+        `(b, S, S)` px, the others the `classes` `(b, k)` and the one `predicted` `(b,)`.
+        `displacement` and `serving_regions` return `attention` `(b, r)`, which sums to 1: the share
+        of the global fusion's attention that each region receives (mean over the mirrored face
+        where the probabilities are; equal shares for a model without global fusion).
         """
-        outputs = self._recognised(self._checked(inputs))
-        return {
-            "displacement": outputs["displacement"],
-            "magnitude": tf.norm(outputs["displacement"], axis=-1),  # (b, S, S)
-            "attention": outputs["attention"],
-            "probabilities": outputs["probabilities"],
-            **outputs["figures"],
-        }
+        read = self._decoded if name == "serving_bytes" else self._checked
+
+        def answer(**inputs):
+            outputs = self._recognised(read(inputs))
+            answers = {"probabilities": outputs["probabilities"], **outputs.get("figures", {})}
+            if name in ("displacement", "serving_regions"):
+                answers["attention"] = outputs["attention"]
+            if name == "displacement":
+                moved = outputs["displacement"]
+                return {**answers, "displacement": moved, "magnitude": tf.norm(moved, axis=-1)}
+            return {**answers, **self._named(outputs["probabilities"])}
+
+        return answer
+
+    def _decoded(self, inputs):
+        """The model's inputs, of PNG or JPEG images `(b,)` of any square size."""
+        apexes = {"apex_bytes": inputs["apex_bytes"]}
+        encoded = {"onset_bytes": checks.same_batch(inputs["onset_bytes"], apexes), **apexes}
+        onset, apex = (images.decode(n, v, self.image_size) for n, v in encoded.items())
+        return {"onset": onset, "apex": apex, "regions": self._average_face(onset)}
 
     def _checked(self, inputs):
         """The model's inputs, each passed on once the request as a whole is in order."""
-        inputs = dict(inputs)
-        first = "onset" if self.takes_frames else "motion"
+        first, what = ("onset", "onsets") if self.takes_frames else ("motion", "motion maps")
         others = {name: value for name, value in inputs.items() if name != first}
-        what = "onsets" if self.takes_frames else "motion maps"
-        inputs[first] = checks.same_batch(inputs[first], others, what)
+        inputs = {**inputs, first: checks.same_batch(inputs[first], others, what)}
         highest = 255 if inputs[first].dtype == tf.uint8 else 1
         for name, value in inputs.items():
             if name == "regions":
@@ -146,11 +131,11 @@ class Signatures:
         """The model's outputs with `probabilities` and `attention`, as leave-one-out measured."""
         outputs = dict(self._once(inputs))
         if self.mirrored_regions is not None:
-            mirrored = self._once(self._mirrored(inputs))
-            attention = tf.gather(mirrored["attention"], self.mirrored_regions, axis=1)  # (b, r)
-            outputs["attention"] = 0.5 * (outputs["attention"] + attention)
-            both = outputs["probabilities"] + mirrored["probabilities"]
-            outputs["probabilities"] = 0.5 * both
+            mirrored = dict(self._once(self._mirrored(inputs)))
+            order = self.mirrored_regions
+            mirrored["attention"] = tf.gather(mirrored["attention"], order, axis=1)  # (b, r)
+            for name in ("attention", "probabilities"):
+                outputs[name] = 0.5 * (outputs[name] + mirrored[name])
         if self.has_displacement:
             frames = inputs["onset"], inputs["apex"]
             outputs["figures"] = motion_figures(*frames, outputs["warped"], outputs["displacement"])
@@ -171,14 +156,12 @@ class Signatures:
             outputs["attention"] = tf.ensure_shape(equal, (None, self.num_regions))
         return {**outputs, "probabilities": tf.nn.softmax(outputs["logits"])}  # (b, k)
 
-    def _named(self, outputs):
-        probabilities, classes = outputs["probabilities"], tf.constant(self.classes)  # (k,)
+    def _named(self, probabilities):
+        classes = tf.constant(self.classes)  # (k,)
         names = tf.tile(classes[None], (tf.shape(probabilities)[0], 1))  # (b, k)
         return {
-            "probabilities": probabilities,
             "classes": tf.ensure_shape(names, (None, len(self.classes))),
             "predicted": tf.gather(classes, tf.argmax(probabilities, axis=-1)),  # (b,)
-            **outputs.get("figures", {}),
         }
 
 
@@ -186,16 +169,16 @@ def save(signatures, folder):
     """Writes the SavedModel: the variables and the signatures, no Python object of ours."""
     archive = keras.export.ExportArchive()
     archive.track(signatures.model)
+
+    def by_place(name, specs):
+        """The function of a signature with its inputs by place, as `input_signature` gives them."""
+        function, names = signatures.function(name), [spec.name for spec in specs]
+        return lambda *values: function(**dict(zip(names, values)))
+
     for name, specs in signatures.specs().items():
-        archive.add_endpoint(name, _taking(signatures.function(name), specs), input_signature=specs)
+        archive.add_endpoint(name, by_place(name, specs), input_signature=specs)
     with contextlib.redirect_stdout(io.StringIO()):  # it prints a long summary
         archive.write_out(str(folder))
-
-
-def _taking(function, specs):
-    """`function` with its inputs by place, as `input_signature` gives them."""
-    names = [spec.name for spec in specs]
-    return lambda *values: function(**dict(zip(names, values)))
 
 
 def describe(loaded):
@@ -206,18 +189,16 @@ def describe(loaded):
     """
 
     def tensors(specs):
-        return {name: _described(name, spec) for name, spec in sorted(specs.items())}
+        found = {}
+        for name, spec in sorted(specs.items()):
+            shape = [-1 if n is None else n for n in spec.shape.as_list()]
+            unit, meaning = contract.TENSORS[name]
+            found[name] = {"dtype": spec.dtype.name, "shape": shape}
+            found[name] |= {"unit": unit, "meaning": meaning}
+        return found
 
-    return {
-        name: {
-            "inputs": tensors(function.structured_input_signature[1]),
-            "outputs": tensors(function.structured_outputs),
-        }
-        for name, function in sorted(loaded.signatures.items())
-    }
-
-
-def _described(name, spec):
-    shape = [-1 if n is None else n for n in spec.shape.as_list()]
-    unit, meaning = contract.TENSORS[name]
-    return {"dtype": spec.dtype.name, "shape": shape, "unit": unit, "meaning": meaning}
+    found = {}
+    for name, function in sorted(loaded.signatures.items()):
+        inputs, outputs = function.structured_input_signature[1], function.structured_outputs
+        found[name] = {"inputs": tensors(inputs), "outputs": tensors(outputs)}
+    return found

@@ -21,10 +21,7 @@ _HIDDEN = ".tmp"
 
 def numbers(base) -> list[int]:
     """Version numbers under `base`, rising; none if there is no such folder."""
-    base = pathlib.Path(base)
-    if not base.is_dir():
-        return []
-    return sorted(int(p.name) for p in base.iterdir() if _is_number(p.name) and p.is_dir())
+    return sorted(_folders(pathlib.Path(base)))
 
 
 def newest_version(base) -> pathlib.Path:
@@ -38,7 +35,7 @@ def newest_version(base) -> pathlib.Path:
         return base
     if not base.is_dir():
         raise DataError(f"{base}: no such folder; {_REMEDY}")
-    found = {int(p.name): p for p in base.iterdir() if _is_number(p.name) and p.is_dir()}
+    found = _folders(base)
     if not found:
         raise DataError(f"{base}: no version of a model in it, a folder named 1, 2, …; {_REMEDY}")
     return found[max(found)]
@@ -84,5 +81,7 @@ def new_version(base, version: int | None = None) -> typing.Iterator[tuple[pathl
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _is_number(name):
-    return name.isascii() and name.isdigit()
+def _folders(base):
+    """dict of version number to its folder."""
+    folders = [path for path in base.iterdir() if path.is_dir()] if base.is_dir() else []
+    return {int(p.name): p for p in folders if p.name.isascii() and p.name.isdigit()}

@@ -156,17 +156,13 @@ def model_inputs(pairs: typing.Sequence[Pair], image_size: int) -> dict[str, np.
     """
     size = pairs[0].frames.shape[-1]
     margin = (size - image_size) // 2
-
-    def centres(name):
-        images = np.stack([getattr(pair, name) for pair in pairs])
-        axis = 2 if name == "frames" else 1
-        places = np.arange(margin, margin + image_size)
-        return images.take(places, axis).take(places, axis + 1)
-
-    frames = centres("frames")[..., None] * (np.float32(1) / np.float32(255))  # (b, 2, n, n, 1)
+    centre = slice(margin, margin + image_size)
+    frames = np.stack([pair.frames[:, centre, centre, None] for pair in pairs])  # (b, 2, n, n, 1)
+    frames = frames * (np.float32(1) / np.float32(255))
     regions = np.stack([pair.regions for pair in pairs]) * np.float32(size / image_size)
     regions = np.clip(regions - np.float32(margin / image_size), 0, 1)
     inputs = {"onset": frames[:, 0], "apex": frames[:, 1], "regions": regions}
     if pairs[0].motion is not None:
-        inputs |= {name: centres(name) for name in ("motion", "displacement")}
+        for name in ("motion", "displacement"):
+            inputs[name] = np.stack([getattr(pair, name)[centre, centre] for pair in pairs])
     return inputs

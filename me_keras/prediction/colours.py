@@ -30,10 +30,9 @@ def wheel(displacement: np.ndarray, limit: float) -> np.ndarray:
         (..., 3) float in [0, 1], RGB.
     """
     dx, dy = displacement[..., 0], displacement[..., 1]
-    turn = np.mod(np.arctan2(dy, dx) / (2 * np.pi), 1.0) * len(_HUES)  # 0 right, then down
-    low = np.floor(turn).astype(int) % len(_HUES)
-    share = (turn - np.floor(turn))[..., None]
-    hue = (1 - share) * _HUES[low] + share * _HUES[(low + 1) % len(_HUES)]
+    count = len(_HUES)
+    turn = np.arctan2(dy, dx) / (2 * np.pi) * count  # 0 right, then down
+    hue = np.stack([np.interp(turn, range(count), part, period=count) for part in _HUES.T], -1)
     strength = np.clip(np.hypot(dx, dy) / limit, 0, 1)[..., None]
     return 1 - strength * (1 - hue / 255)
 

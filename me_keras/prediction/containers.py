@@ -9,6 +9,7 @@ import typing
 import numpy as np
 
 ONE = 1 << 16  # 1.0 in the fixed-point numbers of a display matrix
+MAX_HEADER = 1 << 26  # bytes; an hour of film has some 2**20
 
 
 class Turn(typing.NamedTuple):
@@ -65,44 +66,33 @@ def _display_matrix(path):
 
     A stored (x, y) is shown at (a x + c y, b x + d y): ISO/IEC 14496-12, 6.2.2 and 8.3.2.
     """
-    size = pathlib.Path(path).stat().st_size
-    with open(path, "rb") as file:
-        for track in _inside(file, [(0, size)], b"moov", b"trak"):
-            handler = next(_inside(file, [track], b"mdia", b"hdlr"), None)
-            header = next(_inside(file, [track], b"tkhd"), None)
-            if handler and header and _bytes(file, handler)[8:12] == b"vide":
-                content = _bytes(file, header)
-                at = 52 if content[:1] == b"\1" else 40
-                if len(content) < at + 20:
-                    return None
-                a, b, _, c, d = struct.unpack_from(">5i", content, at)
-                quarter = tuple(map(abs, (a, b, c, d))) in ((ONE, 0, 0, ONE), (0, ONE, ONE, 0))
-                return (a, b, c, d) if quarter else None
+    for track in _movie_header(path).split(b"trak")[1:]:
+        header, handler = track.find(b"tkhd") + 4, track.find(b"hdlr") + 4
+        if min(header, handler) < 4 or track[handler + 8 : handler + 12] != b"vide":
+            continue
+        at = header + (52 if track[header : header + 1] == b"\1" else 40)
+        if len(track) < at + 20:
+            return None
+        a, b, _, c, d = struct.unpack_from(">5i", track, at)
+        quarter = tuple(map(abs, (a, b, c, d))) in ((ONE, 0, 0, ONE), (0, ONE, ONE, 0))
+        return (a, b, c, d) if quarter else None
     return None
 
 
-def _inside(file, spans, *path):
-    """The (start, end) of the content of all boxes at `path` within `spans`."""
-    for kind in path:
-        spans = [box[1:] for span in spans for box in _boxes(file, *span) if box[0] == kind]
-    return iter(spans)
-
-
-def _boxes(file, start, end):
-    """The boxes from `start` to `end`: (kind, start and end of the content)."""
-    while start + 8 <= end:
-        file.seek(start)
-        size, kind = struct.unpack(">I4s", file.read(8))
-        header = 8
-        if size == 1:
-            header, size = 16, int.from_bytes(file.read(8), "big")
-        size = size or end - start
-        if size < header:
-            return
-        yield kind, start + header, min(start + size, end)
-        start += size
-
-
-def _bytes(file, span):
-    file.seek(span[0])
-    return file.read(min(span[1] - span[0], 1 << 10))
+def _movie_header(path):
+    """Content of the box `moov`, among the boxes a file consists of: size, kind, content."""
+    start, end = 0, pathlib.Path(path).stat().st_size
+    with open(path, "rb") as file:
+        while start + 8 <= end:
+            file.seek(start)
+            size, kind = struct.unpack(">I4s", file.read(8))
+            header = 8
+            if size == 1:
+                header, size = 16, int.from_bytes(file.read(8), "big")
+            size = size or end - start  # 0: to the end
+            if kind == b"moov":
+                return file.read(min(size - header, MAX_HEADER)) if size > header else b""
+            if size < header:
+                break
+            start += size
+    return b""

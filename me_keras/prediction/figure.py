@@ -16,7 +16,7 @@ import numpy as np
 
 from me_keras.exporting.motion_figures import STILL_PX, face_mask
 from me_keras.prediction import colours
-from me_keras.prediction.result import Prediction, decimals
+from me_keras.prediction.result import GAIN, Prediction, decimals, when
 from pipelines.files import write_whole
 
 DPI = 150
@@ -33,26 +33,17 @@ FINEST = 1.0  # px, least displacement that the last colour stands for
 ARROWS = 16  # along each side
 INK, FAINT, RED = "#1b1b1b", "#777777", "#a3271d"
 CLASS_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#6b6b6b")
-EXPLAINED = (
-    "Reconstruction gain: the share of the difference between onset and apex that is motion and "
-    "not noise or light; never near 1 on films of a camera."
-)
 STYLE: typing.Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
     "axes.titlepad": 5,
-    "axes.linewidth": 0.6,
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("axes.edgecolor", "axes.labelcolor"), INK),
+    **dict.fromkeys(("text.color", "xtick.color", "ytick.color"), INK),
 }
 
 
@@ -110,44 +101,29 @@ def _heading(figure, prediction):
     if not prediction.moved:
         said = "no motion above noise"
     top = figure.get_figheight()
-    figure.text(
-        LEFT[0] / WIDTH,
-        1 - 0.32 / top,
-        f"{name}: {said}",
-        size=14,
-        weight="bold",
-    )
+    left = LEFT[0] / WIDTH
+    figure.text(left, 1 - 0.32 / top, f"{name}: {said}", size=14, weight="bold")
     facts = [
-        f"onset {_when(prediction, 'onset')}",
-        f"apex {_when(prediction, 'apex')}",
+        f"onset frame {when(prediction, 'onset')}",
+        f"apex frame {when(prediction, 'apex')}",
         f"face moved {prediction.mean_displacement:.2f} px on average, "
         f"{prediction.max_displacement:.2f} px at most",
         f"reconstruction gain {decimals(prediction.gain)}",
     ]
-    figure.text(LEFT[0] / WIDTH, 1 - 0.54 / top, "   ·   ".join(facts), size=9, color="#444444")
+    figure.text(left, 1 - 0.54 / top, "   ·   ".join(facts), size=9, color="#444444")
     if prediction.notes:
-        figure.text(LEFT[0] / WIDTH, 1 - 0.72 / top, prediction.notes[-1], size=8.5, color=RED)
-    figure.text(LEFT[0] / WIDTH, 0.12 / top, EXPLAINED, size=8, color=FAINT)
-
-
-def _when(prediction, name):
-    frame = f"frame {getattr(prediction, name)}"
-    if prediction.seconds is None:
-        return frame
-    return f"{frame} ({prediction.seconds[name]:.3f} s)"
+        figure.text(left, 1 - 0.72 / top, prediction.notes[-1], size=8.5, color=RED)
+    figure.text(left, 0.12 / top, f"Reconstruction gain: the {GAIN}.", size=8, color=FAINT)
 
 
 def _image(axes, image, title, **options):
     """Shows (S, S) grey or (S, S, 3) colours without ticks; pixel centres at whole numbers."""
     axes.imshow(image, interpolation="lanczos", **options)
-    axes.set_title(title)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    return axes
+    axes.set(title=title, xticks=[], yticks=[])
 
 
 def _grey(axes, image, title):
-    return _image(axes, image, title, cmap="gray", vmin=0, vmax=1)
+    _image(axes, image, title, cmap="gray", vmin=0, vmax=1)
 
 
 def _for_the_eye(picture):
@@ -164,12 +140,16 @@ def _for_the_eye(picture):
     return dataclasses.replace(picture, **frames, displacement=smooth)
 
 
+def _lengths(picture):
+    """Length of the displacement (S, S) px; where the face is (S, S) bool; end of the scale, px."""
+    length = np.linalg.norm(picture.displacement, axis=-1)
+    inside = face_mask(len(length))
+    return length, inside, colours.nice_limit(length[inside], FINEST)
+
+
 def _flow(axes, picture):
     """The displacement as colours on a pale face, arrows where it is above noise, the wheel."""
-    size = len(picture.onset)
-    length = np.linalg.norm(picture.displacement, axis=-1)
-    inside = face_mask(size)
-    limit = colours.nice_limit(length[inside], FINEST)
+    length, inside, limit = _lengths(picture)
     colour = colours.wheel(picture.displacement, limit)
     shade = 0.75 + 0.25 * picture.onset[..., None]  # the face stays visible, the hue true
     _image(axes, np.clip(colour * shade, 0, 1), "c  displacement")
@@ -200,9 +180,7 @@ def _magnitude(axes, picture):
     """How far each place of the face moved, as heat over the face, with its scale."""
     from matplotlib.cm import ScalarMappable
 
-    size = len(picture.onset)
-    length = np.linalg.norm(picture.displacement, axis=-1)
-    limit = colours.nice_limit(length[face_mask(size)], FINEST)
+    length, _, limit = _lengths(picture)
     _grey(axes, picture.onset, "d  magnitude")
     heat = axes.imshow(
         length, cmap="inferno", vmin=0, vmax=limit, interpolation="bilinear", gid="magnitude",
@@ -271,17 +249,11 @@ def _aside(axes, text):
 
 
 def _bars(axes, names, values, shades, limit):
-    places = np.arange(len(names))
-    axes.barh(places, values, color=shades, height=0.68)
-    for place, value in zip(places, values):
-        axes.text(value + 0.012 * limit, place, f"{value:.1%}", va="center", size=8.5)
-    axes.set_yticks(places, names)
+    bars = axes.barh(names, values, color=shades, height=0.68)
+    axes.bar_label(bars, [f"{value:.1%}" for value in values], padding=2, size=8.5)
     axes.tick_params(axis="y", length=0)
-    axes.set_xticks([])
-    axes.set_xlim(0, limit)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    for side in ("top", "right", "bottom"):
-        axes.spines[side].set_visible(False)
+    axes.set(xticks=[], xlim=(0, limit), ylim=(len(names) - 0.5, -0.5))
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
 
 
 def _timeline(axes, prediction):
@@ -301,30 +273,23 @@ def _timeline(axes, prediction):
     dot = float(np.clip(1500 / len(windows), 5, 22))  # points squared: many windows, small dots
     axes.axvspan(at(prediction, "first"), at(prediction, "last"), color="#eeeae0", zorder=0)
     for i, name in enumerate(prediction.classes):
-        colour = _class_colour(i)
-        axes.plot(middle, shares[:, i], color=colour, linewidth=1, alpha=0.4)
-        axes.scatter(
-            middle[moved], shares[moved, i], s=dot, color=colour, label=name, zorder=3, linewidths=0
-        )
-        axes.scatter(
-            middle[still], shares[still, i], s=0.75 * dot, facecolors="white", edgecolors=colour,
-            linewidths=0.8, zorder=3,
-        )  # fmt: skip
+        colour, share = _class_colour(i), shares[:, i]
+        axes.plot(middle, share, color=colour, linewidth=1, alpha=0.4)
+        solid = {"color": colour, "linewidths": 0, "label": name}
+        hollow = {"facecolors": "white", "edgecolors": colour, "linewidths": 0.8}
+        axes.scatter(middle[moved], share[moved], dot, zorder=3, **solid)
+        axes.scatter(middle[still], share[still], 0.75 * dot, zorder=3, **hollow)
     if absent.any():
-        axes.scatter(
-            middle[absent], np.zeros(absent.sum()), s=18, marker="x", color=FAINT, linewidths=1,
-            label="no answer", zorder=3,
-        )  # fmt: skip
-    axes.set_ylim(-0.06, 1.06)
-    axes.set_xlim(at(windows[0], "first"), at(windows[-1], "last"))
-    axes.set_yticks([0, 0.5, 1])
-    axes.set_title(
-        "h  probability, a point per window; hollow: no motion above noise; shaded: shown above"
-    )
+        nowhere = np.zeros(absent.sum())
+        axes.scatter(middle[absent], nowhere, 18, FAINT, "x", linewidths=1, label="no answer")
+    axes.set(
+        xlim=(at(windows[0], "first"), at(windows[-1], "last")), ylim=(-0.06, 1.06),
+        yticks=[0, 0.5, 1], title="h  probability, a point per window; hollow: no motion above "
+        "noise; shaded: shown above",
+    )  # fmt: skip
     axes.set_xlabel("seconds" if known else "frame", labelpad=2)
     axes.legend(
         loc="lower right", bbox_to_anchor=(1.005, 0.99), ncols=len(prediction.classes) + 1,
         frameon=False, handletextpad=0.1, columnspacing=1.2, borderpad=0.2,
     )  # fmt: skip
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    axes.spines[["top", "right"]].set_visible(False)

@@ -12,13 +12,14 @@ from me_keras.exporting import contract as contracts
 from me_keras.exporting import versions
 from me_keras.exporting.contract import REMEDY
 from me_keras.prediction.alignment import Alignment
+from me_keras.prediction.result import OUTPUTS
 from pipelines import silence
 from pipelines.progress import say
 from pipelines.schema import REGIONS, DataError
 
 BATCH, SERVED_BATCH = 16, 4  # pairs asked about at once, here and over the network
 FRAMES, MOTION = "displacement", "serving_regions"  # the signatures that say most
-FIGURES = {"displacement_mean_px", "displacement_max_px", "reconstruction_gain", "motion_explained"}
+FIGURES = set(OUTPUTS.values())  # the signature of frames tells them besides
 
 
 class Model(abc.ABC):
@@ -52,31 +53,25 @@ class Model(abc.ABC):
         """
         on_frames = "motion" not in inputs
         names = ("onset", "apex", "regions") if on_frames else ("motion", "regions")
-        given = {name: inputs[name] for name in names}
+        signature = FRAMES if on_frames else MOTION
         parts = []
         for start in range(0, len(inputs["regions"]), self.batch):
-            part = {name: values[start : start + self.batch] for name, values in given.items()}
-            parts.append(self._call(part, FRAMES if on_frames else MOTION))
+            part = {name: inputs[name][start : start + self.batch] for name in names}
+            parts.append(self._call(part, signature))
         if not self.classes:
-            one = self._call({k: v[:1] for k, v in given.items()}, "serving_regions")
-            self.classes = tuple(_text(name) for name in one["classes"][0])
+            one = self._call({name: inputs[name][:1] for name in names}, "serving_regions")
+            self.classes = tuple(map(str, one["classes"][0]))
         wanted = [name for name in parts[0] if name not in ("classes", "predicted", "magnitude")]
         answers = {name: np.concatenate([part[name] for part in parts]) for name in wanted}
         return answers if on_frames else {**answers, **_figures(inputs)}
 
     @abc.abstractmethod
     def close(self):
-        """Lets go of the model or the connection; a model is a context manager as well."""
+        """Lets go of the model or the connection."""
 
     @abc.abstractmethod
     def _call(self, inputs, signature):
         """The answer of one signature, dict of arrays; raises DataError."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def open_model(path="saved_models/frl_dgt", server: str | None = None) -> Model:
@@ -99,26 +94,29 @@ class LocalModel(Model):
     """
 
     def __init__(self, path):
-        self._folder = versions.newest_version(path)
-        facts = contracts.read_contract(self._folder)
-        super().__init__(str(self._folder), facts, _alignment(facts, self._folder))
+        folder = versions.newest_version(path)
+        facts = contracts.read_contract(folder)
+        super().__init__(str(folder), facts, _alignment(facts, folder))
         self._loaded = None
         self._lock = threading.Lock()
 
     def load(self):
-        """The SavedModel, loaded once.
-
-        Raises:
-            DataError: it is broken.
-        """
+        """The SavedModel, loaded once; DataError if it is broken."""
         with self._lock:
             if self._loaded is None:
                 say(f"loading TensorFlow and {self.name}")
-                self._loaded = _load(self._folder)
+                import tensorflow as tf
+
+                try:
+                    self._loaded = tf.saved_model.load(self.name)
+                except Exception as error:  # many kinds, from protobuf's to TensorFlow's own
+                    reason = _first_line(error)
+                    raise DataError(
+                        f"{self.name}: cannot be loaded as a SavedModel ({reason}); {REMEDY}"
+                    ) from None
             return self._loaded
 
     def close(self):
-        """Lets go of the model."""
         self._loaded = None
 
     def _call(self, inputs, signature):
@@ -218,20 +216,5 @@ def _figures(inputs):
     return {"displacement": displacement, **{name: v.numpy() for name, v in figures.items()}}
 
 
-def _load(folder):
-    import tensorflow as tf
-
-    try:
-        return tf.saved_model.load(str(folder))
-    except Exception as error:  # many kinds, from protobuf's to TensorFlow's own
-        raise DataError(
-            f"{folder}: cannot be loaded as a SavedModel ({_first_line(error)}); {REMEDY}"
-        ) from None
-
-
 def _first_line(error):
     return next(iter(str(error).strip().splitlines()), "no reason given")
-
-
-def _text(value):
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -48,14 +48,14 @@ def write(options, predictions, failed) -> None:
         elif path:
             files.write_whole(path, text)
     names = _names([*predictions, *failed])
-    for source, prediction in predictions.items():
-        if options.save_pair:
+    if options.save_pair:
+        for source, prediction in predictions.items():
             _save_pair(prediction.picture, pathlib.Path(options.save_pair), names[source])
-    for source, prediction in predictions.items():
-        if options.figure:
-            from me_keras.prediction import figure
+    if options.figure:
+        from me_keras.prediction import figure
 
-            path = pathlib.Path(options.figure)
+        path = pathlib.Path(options.figure)
+        for source, prediction in predictions.items():
             name = f"-{names[source]}" if names[source] else ""
             figure.save(prediction, path.with_name(f"{path.stem}{name}{path.suffix}"))
 

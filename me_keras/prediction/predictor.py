@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import typing
 
 import numpy as np
 
@@ -37,38 +35,25 @@ class Predictor:
     def __init__(self, model="saved_models/frl_dgt", server=None):
         self._model = models.open_model(model, server)
 
-    def __call__(
-        self,
-        clip,
-        onset_frame=None,
-        apex_frame=None,
-        fps=None,
-        window=0.5,
-        stride=None,
-        max_frames=64,
-        face="only",
-    ) -> result.Prediction:
+    def __call__(self, clip, **options) -> result.Prediction:
         """Says what is in a clip.
 
         Args:
             clip: path of a video or of a folder of images; a sequence of image paths; or frames
                 (t, h, w, 3) uint8 RGB. Two frames are onset and apex.
-            onset_frame, apex_frame: 0-based; None: the first frame, and spotted.
-            fps: frames per second as filmed; None: the container's time stamps.
-            window, stride: seconds; a longer recording is answered in windows, every half window
-                by default; window 0: as a whole.
-            max_frames: int >= 3, frames looked at in a window, evenly spread.
-            face: "only": several faces are an error; "largest": take that one.
+            options: `onset_frame`, `apex_frame`, `fps`, `window`, `stride`, `max_frames` and
+                `face`, as in `options.ClipOptions`.
         Returns:
             `result.Prediction`; `figure.save` draws it.
         Raises:
             DataError: the clip or the model cannot be used; one line with a remedy.
             OptionError: a value that is not allowed.
         """
-        options = ClipOptions(onset_frame, apex_frame, fps, window, stride, max_frames, face)
-        footage = sources.open_source(clip, fps)
-        spans = windows.plan(footage, window, stride or window / 2, onset_frame, apex_frame)
-        return _predict(footage, self._model, spans, options)
+        chosen = ClipOptions(**options)
+        footage = sources.open_source(clip, chosen.fps)
+        window, stride = chosen.window, chosen.stride or chosen.window / 2
+        spans = windows.plan(footage, window, stride, chosen.onset_frame, chosen.apex_frame)
+        return _predict(footage, self._model, spans, chosen)
 
     def pair(self, onset, apex, **options) -> result.Prediction:
         """Says what is in two image files, as a clip of two frames with the same options.
@@ -110,8 +95,7 @@ def _predict(footage, model, spans, options):
             best.add(window, picture)
     if best.window is None:
         raise DataError(f"{footage.name}: no window can be used; the first: {answered[0].problem}")
-    facts = dict(vars(best.window))
-    facts["notes"] = (*footage.notes, *facts["notes"])
+    facts = {**vars(best.window), "notes": (*footage.notes, *best.window.notes)}
     return result.Prediction(
         **facts,
         source=footage.name,
@@ -144,28 +128,22 @@ def _answers(footage, model, spans, options):
     A window without a face has a problem in place of an answer; a single one raises it.
     """
     frames = [windows.spread(span, options.max_frames) for span in spans]
+    images = windows.read_windows(footage, frames)
     spot = options.apex_frame is None
     batch: list = []
-    with _progress(footage, spans) as progress:
-        images = windows.read_windows(footage, frames)
-        for number, (span, indices, window) in enumerate(zip(spans, frames, images)):
-            name = footage.labels[span.first]
-            try:
-                pair = alignment.align_pair(window, model.alignment, options.face, spot, name)
-                batch.append((number, _place(footage, span, indices[pair.apex]), pair))
-            except DataError as error:
-                if len(spans) == 1:
-                    raise
-                place = _place(footage, span, None)
-                yield (
-                    number,
-                    result.Window(**place, classes=model.classes, problem=str(error)),
-                    None,
-                )
-            if batch and (len(batch) == models.BATCH or number == len(spans) - 1):
-                yield from _ask(model, batch)
-                batch = []
-            progress.update()
+    for number, window in enumerate(_with_progress(images, len(spans), footage.name)):
+        span, name = spans[number], footage.labels[spans[number].first]
+        try:
+            pair = alignment.align_pair(window, model.alignment, options.face, spot, name)
+            batch.append((number, _place(footage, span, frames[number][pair.apex]), pair))
+        except DataError as error:
+            if len(spans) == 1:
+                raise
+            place = _place(footage, span, None)
+            yield number, result.Window(**place, classes=model.classes, problem=str(error)), None
+        if batch and (len(batch) == models.BATCH or number == len(spans) - 1):
+            yield from _ask(model, batch)
+            batch = []
 
 
 def _ask(model, batch):
@@ -173,14 +151,12 @@ def _ask(model, batch):
     inputs = alignment.model_inputs([pair for *_, pair in batch], model.alignment.image_size)
     outputs = model.ask(inputs)
     for i, (number, place, pair) in enumerate(batch):
+        figures: dict = {name: float(outputs[of][i]) for name, of in result.OUTPUTS.items()}
         window = result.Window(
             **place,
+            **figures,
             classes=model.classes,
-            probabilities=tuple(float(p) for p in outputs["probabilities"][i]),
-            gain=float(outputs["reconstruction_gain"][i]),
-            explained=float(outputs["motion_explained"][i]),
-            mean_displacement=float(outputs["displacement_mean_px"][i]),
-            max_displacement=float(outputs["displacement_max_px"][i]),
+            probabilities=tuple(outputs["probabilities"][i].astype(float).tolist()),
             doubtful=pair.doubtful,
             notes=pair.notes,
         )
@@ -200,23 +176,18 @@ def _ask(model, batch):
 
 def _place(footage, span, apex):
     places = {"first": span.first, "last": span.last, "onset": span.first, "apex": apex}
-    seconds = None
-    if footage.seconds is not None:
-        seconds = {
-            name: None if frame is None else round(float(footage.seconds[frame]), 6)
-            for name, frame in places.items()
-        }
-    return {**places, "seconds": seconds}
+    if footage.seconds is None:
+        return {**places, "seconds": None}
+    known = {name: frame for name, frame in places.items() if frame is not None}
+    seconds = {name: round(float(footage.seconds[frame]), 6) for name, frame in known.items()}
+    return {**places, "seconds": {**dict.fromkeys(places), **seconds}}
 
 
-def _progress(footage, spans) -> typing.ContextManager:
-    if len(spans) >= MANY:
-        return Progress(len(spans), footage.name, "window")
-    return contextlib.nullcontext(_Silent())
-
-
-class _Silent:
-    """In place of a `Progress`, where there is little to do."""
-
-    def update(self):
-        pass
+def _with_progress(images, count, name):
+    if count < MANY:
+        yield from images
+        return
+    with Progress(count, name, "window") as progress:
+        for window in images:
+            yield window
+            progress.update()

@@ -10,10 +10,17 @@ import numpy as np
 
 from me_keras.exporting.motion_figures import STILL_EXPLAINED, STILL_PX
 
-GAIN = (
-    "gain and explained: the share of the difference between onset and apex that is motion and not "
-    "noise or light; never near 1 on films of a camera"
+GAIN = (  # of gain and explained
+    "share of the difference between onset and apex that is motion and not noise or light; never "
+    "near 1 on films of a camera"
 )
+# Attributes of a window, and the output of the model that each is.
+OUTPUTS = {
+    "gain": "reconstruction_gain",
+    "explained": "motion_explained",
+    "mean_displacement": "displacement_mean_px",
+    "max_displacement": "displacement_max_px",
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,23 +74,20 @@ class Window:
 
     def to_json(self) -> dict:
         """The window as JSON can hold it."""
-        answered = not self.problem
-        return {
-            "first": self.first,
-            "last": self.last,
-            "onset": self.onset,
-            "apex": self.apex,
-            "seconds": self.seconds,
-            "predicted": self.predicted or None,
-            "probabilities": dict(zip(self.classes, self.probabilities)) if answered else None,
-            "gain": self.gain if answered else None,
-            "explained": self.explained if answered else None,
-            "mean_displacement_px": self.mean_displacement if answered else None,
-            "max_displacement_px": self.max_displacement if answered else None,
-            "moved": self.moved if answered else None,
-            "problem": self.problem or None,
-            "notes": list(self.notes),
+        places = {name: getattr(self, name) for name in ("first", "last", "onset", "apex")}
+        answer: dict = {
+            "predicted": self.predicted,
+            "probabilities": dict(zip(self.classes, self.probabilities)),
+            "gain": self.gain,
+            "explained": self.explained,
+            "mean_displacement_px": self.mean_displacement,
+            "max_displacement_px": self.max_displacement,
+            "moved": self.moved,
         }
+        if self.problem:
+            answer = dict.fromkeys(answer)
+        remarks = {"problem": self.problem or None, "notes": list(self.notes)}
+        return {**places, "seconds": self.seconds, **answer, **remarks}
 
 
 def rise(windows: typing.Sequence[Window]) -> int:
@@ -205,6 +209,12 @@ class Prediction(Window):
 def decimals(value: float) -> str:
     """Two decimals, and never "-0.00"."""
     return f"{round(value, 2) + 0.0:.2f}"
+
+
+def when(record: Window | Event, name: str) -> str:
+    """A frame of it by its name, with its time where that is known: "20 (0.200 s)"."""
+    frame = getattr(record, name)
+    return str(frame) if record.seconds is None else f"{frame} ({record.seconds[name]:.3f} s)"
 
 
 def motion_note(window: Window) -> str:

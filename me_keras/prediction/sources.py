@@ -58,7 +58,11 @@ def open_source(source, fps: float | None = None) -> Footage:
     if isinstance(source, (str, os.PathLike)):
         path = pathlib.Path(source).expanduser()
         if path.is_dir():
-            return _folder(path, fps)
+            images, _ = frame_files.list_frames(path)
+            if not images:
+                suffixes = ", ".join(frame_files.SUFFIXES)
+                raise DataError(f"{path}: no image with a number in its name here ({suffixes})")
+            return _images(str(path), images, fps)
         if path.suffix.lower() in frame_files.SUFFIXES and path.exists():
             raise DataError(
                 f"{path}: one image; motion needs two: give --onset and --apex, or a folder"
@@ -69,14 +73,6 @@ def open_source(source, fps: float | None = None) -> Footage:
         paths = [os.fspath(item) for item in items]
         return _images(" ".join(paths), paths, fps)
     return _arrays(items, fps)
-
-
-def _folder(path, fps):
-    paths, _ = frame_files.list_frames(path)
-    if not paths:
-        suffixes = ", ".join(frame_files.SUFFIXES)
-        raise DataError(f"{path}: no image with a number in its name here ({suffixes})")
-    return _images(str(path), paths, fps)
 
 
 def _images(name, paths, fps):
@@ -120,14 +116,13 @@ def _video(path, fps):
         raise DataError(f"{path}: no such file or folder")
     with silence.without_stderr():  # FFmpeg's complaints are told in one line of ours
         scan = _scan(path)
-    stamps, rate = scan.stamps, scan.rate
+    stamps, notes = scan.stamps, []
     if not stamps:
         raise DataError(
             f"{path}: holds no frame that OpenCV can decode: broken, or a codec it lacks; "
             "convert it (H.264 or MJPEG), or give a folder of images"
         )
     seconds: np.ndarray | None = np.asarray(stamps) / 1000
-    notes = []
     if fps is not None:
         seconds = _even(len(stamps), fps)
     elif not containers.states_rate(path):
@@ -135,7 +130,7 @@ def _video(path, fps):
         notes.append("the video states no frame rate: looked at as a whole; say it with --fps")
     elif not np.all(np.diff(stamps) > 0):
         # No stamps in the container: it can only say how fast it is to be played.
-        seconds = _even(len(stamps), rate) if rate > 0 else None
+        seconds = _even(len(stamps), scan.rate or None)
     if scan.promised > len(stamps):
         notes.append(
             f"the video announces {scan.promised} frames, {len(stamps)} could be read: is it cut "
@@ -149,12 +144,11 @@ def _video(path, fps):
 
 
 class _Scan(typing.NamedTuple):
-    """What a video says of itself: the time stamp of each frame, ms; frames per second; how many
-    frames it should have; how its picture is turned."""
+    """What a video says of itself."""
 
-    stamps: list[float]
-    rate: float
-    promised: int
+    stamps: list[float]  # ms, of each frame
+    rate: float  # frames per second; 0 where it says none
+    promised: int  # number of frames it should have
     turn: containers.Turn
 
 
@@ -171,7 +165,8 @@ def _scan(path):
             late = capture.get(PTS)
         stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC))
     capture.release()
-    return _Scan(stamps, rate if np.isfinite(rate) else 0.0, int(max(count - late, 0)), turn)
+    rate = rate if np.isfinite(rate) and rate > 0 else 0.0
+    return _Scan(stamps, rate, int(max(count - late, 0)), turn)
 
 
 def _decode(path, indices, turn):

@@ -9,7 +9,7 @@ import typing
 
 import numpy as np
 
-from me_keras.prediction.result import GAIN, Prediction, Window, decimals
+from me_keras.prediction.result import GAIN, Prediction, Window, decimals, when
 
 SHOWN = 20  # windows of a recording printed; all of them are in --csv and --json
 
@@ -24,7 +24,7 @@ def text(predictions: typing.Sequence[Prediction]) -> str:
         lines += [f"note: {who}{note}" for note in prediction.notes]
         if len(prediction.windows) > 1:
             lines += ["", *_events(prediction), "", *_recording(prediction, head)]
-    return "\n".join([*lines, "", GAIN])
+    return "\n".join([*lines, "", f"gain and explained: the {GAIN}"])
 
 
 def _events(prediction):
@@ -33,7 +33,7 @@ def _events(prediction):
     lines = [f"{prediction.source}: {len(found)} event{'s' * (len(found) != 1)}"]
     rows = [["event", "class", "p", "start", "apex", "end"]]
     for number, event in enumerate(found, start=1):
-        places = [_at(getattr(event, name), event.seconds, name) for name in rows[0][3:]]
+        places = [when(event, name) for name in ("start", "apex", "end")]
         rows.append([str(number), event.predicted, f"{event.probability:.3f}", *places])
     return [*lines, *_columns(rows)] if found else lines
 
@@ -69,16 +69,12 @@ def _cells(window: Window) -> list[str]:
     return [
         window.predicted if window.moved else f"({window.predicted})",
         *(f"{p:.3f}" for p in window.probabilities),
-        _at(window.onset, window.seconds, "onset"),
-        _at(window.apex, window.seconds, "apex"),
+        when(window, "onset"),
+        when(window, "apex"),
         decimals(window.gain),
         f"{window.mean_displacement:.2f}",
         f"{window.max_displacement:.2f}",
     ]
-
-
-def _at(frame, seconds, name):
-    return str(frame) if seconds is None else f"{frame} ({seconds[name]:.3f} s)"
 
 
 def _columns(rows):
@@ -96,33 +92,18 @@ def _columns(rows):
 
 MEANING = {
     "first, last, onset, apex, start, end": "frames, counted from 0; seconds: when they were taken",
-    "gain, explained": GAIN.partition(": the ")[2] + "; gain over the image, explained over the "
-    "face, without the noise of single pixels",
+    "gain, explained": f"{GAIN}; gain over the image, explained over the face, without the "
+    "noise of single pixels",
     "mean_displacement_px, max_displacement_px": "over the face, px of the aligned face",
     "moved": "whether the face moved more than noise alone makes it seem to",
     "attention": "share of the attention that each region receives",
 }
 
 CSV_COLUMNS = (
-    "source",
-    "first",
-    "last",
-    "onset",
-    "apex",
-    "first_s",
-    "last_s",
-    "onset_s",
-    "apex_s",
-    "predicted",
-    "gain",
-    "explained",
-    "mean_displacement_px",
-    "max_displacement_px",
-    "moved",
-    "event",
-    "problem",
-    "notes",
-)
+    "source", "first", "last", "onset", "apex", "first_s", "last_s", "onset_s", "apex_s",
+    "predicted", "gain", "explained", "mean_displacement_px", "max_displacement_px", "moved",
+    "event", "problem", "notes",
+)  # fmt: skip
 
 
 def as_csv(predictions: typing.Sequence[Prediction]) -> str:

@@ -51,26 +51,17 @@ def plan(
             f"{footage.name}: no frame {'after the onset' if apex != 0 else 'before the apex'}"
         )
     seconds = footage.seconds if window > 0 else None
-    if apex is not None:
-        return [Span(_before(seconds, apex, window) if onset is None else onset, apex)]
-    if onset is not None:
-        return [Span(onset, _after(seconds, onset, window, last))]
-    if seconds is None:
-        return [Span(0, last)]
-    return _slide(footage.name, seconds, window, stride)
-
-
-def _before(seconds, apex, window):
-    if seconds is None:
-        return 0
-    return min(int(np.searchsorted(seconds, seconds[apex] - window - _SLACK)), apex - 1)
-
-
-def _after(seconds, onset, window, last):
-    if seconds is None:
-        return last
-    end = int(np.searchsorted(seconds, seconds[onset] + window + _SLACK)) - 1
-    return max(end, onset + 1)
+    if onset is None and apex is None:
+        whole = [Span(0, last)]
+        return whole if seconds is None else _slide(footage.name, seconds, window, stride)
+    first, end = onset or 0, last if apex is None else apex
+    if seconds is not None and onset is None:
+        start = seconds[apex] - window - _SLACK
+        first = min(int(np.searchsorted(seconds, start)), end - 1)
+    elif seconds is not None and apex is None:
+        stop = seconds[onset] + window + _SLACK
+        end = max(int(np.searchsorted(seconds, stop)) - 1, first + 1)
+    return [Span(first, end)]
 
 
 _SLACK = 1e-6  # seconds: a frame exactly at a window's end belongs to it

@@ -169,7 +169,7 @@ def test_what_cannot_be_read_or_written_is_found_before_anything_is_loaded(
     run, place, monkeypatch, arguments, message
 ):
     (place / "dir.png").mkdir(exist_ok=True)
-    monkeypatch.setattr(models, "_load", lambda folder: pytest.fail("loaded for nothing"))
+    monkeypatch.setattr(models.LocalModel, "load", lambda _: pytest.fail("loaded for nothing"))
     code, out, err = run("--clip", "clip.avi", *arguments)
     assert (code, out) == (2, "") and err.startswith("error: ") and message in err
     assert not (place / "new").exists()
