@@ -108,7 +108,7 @@ def write_outputs(outputs: dict[str, np.ndarray], by_row: bool) -> dict:
     Raises:
         ServingError: row format, and the outputs do not share a first dimension.
     """
-    columns = {name: write_tensor(name, array) for name, array in outputs.items()}
+    columns = {name: _written(name, array) for name, array in outputs.items()}
     batches = {array.shape[:1] for array in outputs.values()}
     if by_row and (len(batches) != 1 or () in batches):
         raise invalid("outputs of inconsistent batch size: ask in columnar format ('inputs')")
@@ -119,18 +119,21 @@ def write_outputs(outputs: dict[str, np.ndarray], by_row: bool) -> dict:
     return {"outputs": columns}
 
 
-def write_tensor(name: str, array: np.ndarray):
-    """An array as JSON's nested lists; bytes are coded where `name` ends in "_bytes"."""
+def write_bytes(array: np.ndarray) -> list:
+    """An object array of bytes as nested lists of {"b64": "..."}."""
+    coded = [{"b64": base64.b64encode(item).decode()} for item in array.reshape(-1)]
+    return _objects(coded, array.shape).tolist()
+
+
+def _written(name, array):
     if array.dtype == np.float32:
         # The shortest digits that give this float32 again, as TF Serving writes them.
         return array.astype(str).astype(np.float64).tolist()
     if array.dtype != object:
         return array.tolist()
-    flat = array.reshape(-1)
     if name.endswith("_bytes"):
-        texts = [{"b64": base64.b64encode(item).decode()} for item in flat]
-    else:
-        texts = [item.decode("utf-8", "replace") for item in flat]
+        return write_bytes(array)
+    texts = [item.decode("utf-8", "replace") for item in array.reshape(-1)]
     return _objects(texts, array.shape).tolist()
 
 

@@ -12,9 +12,8 @@ from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from me_keras.serving import json_tensors
-from me_keras.serving.errors import HTTP_STATUS, ServingError, invalid
+from me_keras.serving.errors import HTTP_STATUS, ServingError, bug, invalid
 from me_keras.serving.models import Models
-from pipelines.progress import say
 
 SECONDS = 30.0  # for a request, its body included; TF Serving's default
 WAITING = 64  # predictions at once, those that wait included; beyond it 503
@@ -67,9 +66,8 @@ async def _errors_as_json(request, handler):
         status, message = error.status, error.reason
         if status in (404, 405) and request.path.startswith("/v1/"):
             status, message = 400, f"Malformed request: {request.method} {request.path}"
-    except Exception as error:  # clients never see a traceback
-        say(f"{request.method} {request.path} failed: {type(error).__name__}: {error}")
-        status, message = 500, "internal error; the server's log says more"
+    except Exception as error:
+        status, message = 500, bug(f"{request.method} {request.path}", error).message
     return _answer(_json({"error": message}), status)
 
 
