@@ -47,9 +47,7 @@ class Client(abc.ABC):
     max_message_bytes: int
 
     def __post_init__(self):
-        self.target = (
-            f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-        )
+        self.target = target(self.host, self.port)
         self.address = f"{self.scheme}://{self.target}"
 
     def __enter__(self):
@@ -204,6 +202,11 @@ def as_input(name: str, value) -> np.ndarray:
     raise invalid(
         f"{name}: {array.dtype} cannot be sent; give float32, uint8 or encoded images as bytes"
     )
+
+
+def target(host: str, port: int) -> str:
+    """host:port, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def on_this_machine(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 
+from pipelines.progress import say
 from pipelines.schema import DataError
 
 # Code names in the order of their numbers, and the HTTP status TF Serving gives each
@@ -46,6 +47,12 @@ class ServingError(DataError):
 def invalid(message: object) -> ServingError:
     """The error for a request that does not fit."""
     return ServingError("INVALID_ARGUMENT", message)
+
+
+def bug(what: str, error: Exception) -> ServingError:
+    """The error for a fault of ours: the log says which, clients never see a traceback."""
+    say(f"{what} failed: {type(error).__name__}: {error}")
+    return ServingError("INTERNAL", "internal error; the server's log says more")
 
 
 def one_line(message: object) -> str:

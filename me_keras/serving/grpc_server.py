@@ -11,9 +11,8 @@ from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataReque
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 
-from me_keras.serving.errors import ServingError, invalid
+from me_keras.serving.errors import ServingError, bug, invalid
 from me_keras.serving.models import Models
-from pipelines.progress import say
 
 WAITING = 64  # calls at once, those that wait included; beyond it RESOURCE_EXHAUSTED
 
@@ -33,15 +32,17 @@ def make_server(
         ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a lottery
     )
     server = grpc.server(pool, options=options, maximum_concurrent_rpcs=WAITING)
-    predictions = {
-        "Predict": _method(PredictRequest, lambda request: _predict(models, request)),
-        "GetModelMetadata": _method(GetModelMetadataRequest, lambda r: _metadata(models, r)),
+    services = {
+        "PredictionService": {
+            "Predict": _method(PredictRequest, lambda r: _predict(models, r)),
+            "GetModelMetadata": _method(GetModelMetadataRequest, lambda r: _metadata(models, r)),
+        },
+        "ModelService": {
+            "GetModelStatus": _method(GetModelStatusRequest, lambda r: models.status(r.model_spec))
+        },
     }
-    status = {
-        "GetModelStatus": _method(GetModelStatusRequest, lambda r: models.status(r.model_spec))
-    }
-    for service, methods in (("PredictionService", predictions), ("ModelService", status)):
-        handler = grpc.method_handlers_generic_handler(f"tensorflow.serving.{service}", methods)
+    for name, methods in services.items():
+        handler = grpc.method_handlers_generic_handler(f"tensorflow.serving.{name}", methods)
         server.add_generic_rpc_handlers([handler])
     return server
 
@@ -63,12 +64,9 @@ def _method(kind, function):
             if not request.HasField("model_spec"):
                 raise invalid("Missing ModelSpec")
             return function(request).SerializeToString()
-        except ServingError as error:
-            code, message = error.code, error.message
-        except Exception as error:  # clients never see a traceback
-            say(f"a gRPC call failed: {type(error).__name__}: {error}")
-            code, message = "INTERNAL", "internal error; the server's log says more"
-        context.abort(grpc.StatusCode[code], message)
+        except Exception as error:
+            known = error if isinstance(error, ServingError) else bug("a gRPC call", error)
+            context.abort(grpc.StatusCode[known.code], known.message)
 
     return grpc.unary_unary_rpc_method_handler(answer)
 

@@ -8,14 +8,13 @@ their type are refused, where TF Serving wraps them.
 from __future__ import annotations
 
 import base64
-import itertools
 import json
+import reprlib
 
 import numpy as np
 
 from me_keras.serving.errors import invalid
 
-MAX_RANK = 8  # nesting beyond any tensor of a model here
 _ALLOWED: dict[str, set[type]] = {"f": {int, float}, "i": {int}, "u": {int}, "b": {bool}}
 
 
@@ -81,27 +80,19 @@ def _columns_of(rows, dtypes):
 def read_tensor(value, dtype: str, name: str) -> np.ndarray:
     """A JSON value, nested lists as a rule, as an array.
 
-    Whole levels are looked at together: a face has 16,384 values.
-
     Raises:
         ServingError: lists of unequal length or depth, or a value that is not of the type.
     """
-    shape: list[int] = []
-    values = [value]
-    while values and isinstance(values[0], list):
-        sizes = {len(each) if isinstance(each, list) else -1 for each in values}
-        shape.append(sizes.pop())
-        if sizes or len(shape) > MAX_RANK:
-            raise invalid(f"{name}: lists differ in length or depth at level {len(shape) - 1}")
-        values = list(itertools.chain.from_iterable(values))
+    items = np.array(value, object)  # where lists differ in length or depth, it holds lists
+    flat = items.reshape(-1).tolist()
     if dtype == "string":
-        return _objects([_bytes(each, name) for each in values], shape)
+        return _objects([_bytes(each, name) for each in flat], items.shape)
     kind = np.dtype(dtype).kind
-    if not set(map(type, values)) <= _ALLOWED[kind]:
-        wrong = next(each for each in values if type(each) not in _ALLOWED[kind])
-        raise invalid(f"{name}: JSON Value: {_shown(wrong)} is not of expected type: {dtype}")
+    if not set(map(type, flat)) <= _ALLOWED[kind]:
+        wrong = next(each for each in flat if type(each) not in _ALLOWED[kind])
+        raise _wrong_type(name, wrong, dtype)
     try:
-        wide = np.array(values, {"f": np.float64, "b": bool}.get(kind, np.int64)).reshape(shape)
+        wide = items.astype({"f": np.float64, "b": bool}.get(kind, np.int64))
     except OverflowError:
         raise invalid(f"{name}: a number is too big for {dtype}") from None
     with np.errstate(over="ignore"):  # a float beyond its type is infinite, as in TF Serving
@@ -128,17 +119,21 @@ def write_outputs(outputs: dict[str, np.ndarray], by_row: bool) -> dict:
     return {"outputs": columns}
 
 
+def write_bytes(array: np.ndarray) -> list:
+    """An object array of bytes as nested lists of {"b64": "..."}."""
+    coded = [{"b64": base64.b64encode(item).decode()} for item in array.reshape(-1)]
+    return _objects(coded, array.shape).tolist()
+
+
 def _written(name, array):
     if array.dtype == np.float32:
         # The shortest digits that give this float32 again, as TF Serving writes them.
         return array.astype(str).astype(np.float64).tolist()
     if array.dtype != object:
         return array.tolist()
-    flat = array.reshape(-1)
     if name.endswith("_bytes"):
-        texts = [{"b64": base64.b64encode(item).decode()} for item in flat]
-    else:
-        texts = [item.decode("utf-8", "replace") for item in flat]
+        return write_bytes(array)
+    texts = [item.decode("utf-8", "replace") for item in array.reshape(-1)]
     return _objects(texts, array.shape).tolist()
 
 
@@ -146,7 +141,7 @@ def _bytes(value, name):
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     if _is_object(value) or not isinstance(value, dict):
-        raise invalid(f"{name}: JSON Value: {_shown(value)} is not of expected type: string")
+        raise _wrong_type(name, value, "string")
     try:
         padded = value["b64"] + "=" * (-len(value["b64"]) % 4)
         return base64.b64decode(padded.encode("ascii"), validate=True)
@@ -166,10 +161,10 @@ def _is_object(value):
     return isinstance(value, dict) and not is_bytes
 
 
+def _wrong_type(name, value, dtype):
+    remark = ", or lists differ in length or depth" if isinstance(value, list) else ""
+    return invalid(f"{name}: JSON Value: {_shown(value)} is not of expected type: {dtype}{remark}")
+
+
 def _shown(value):
-    """The start of a value; what is long or deep is never written out whole."""
-    if isinstance(value, dict):
-        return f"object of {', '.join(map(repr, itertools.islice(value, 4)))}"[:80]
-    if isinstance(value, list):
-        return f"list of {len(value)}"
-    return json.dumps(value[:80] if isinstance(value, str) else value)
+    return reprlib.repr(value)[:80]

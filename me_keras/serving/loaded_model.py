@@ -8,10 +8,8 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from me_keras.exporting import warmup
 from me_keras.serving.errors import CODES, ServingError, invalid
-
-WARMUP = "assets.extra/tf_serving_warmup_requests"
-MAX_WARMUP = 1000  # records; TF Serving's bound
 
 
 class LoadedModel:
@@ -39,8 +37,7 @@ class LoadedModel:
         except Exception as error:  # a broken file can raise anything
             raise ServingError("INTERNAL", f"{folder}: cannot be loaded ({error})") from None
         self.signatures = {n: Signature(function, max_batch) for n, function in functions.items()}
-        if (folder / WARMUP).is_file():
-            self._warm_up(folder / WARMUP)
+        self._warm_up(folder)
 
     def predict(self, request) -> dict[str, np.ndarray]:
         """The outputs that a `PredictRequest` asks for; raises ServingError.
@@ -62,18 +59,12 @@ class LoadedModel:
         inputs = {key: _from_proto(key, proto) for key, proto in request.inputs.items()}
         return self.signatures[name].run(inputs, request.output_filter)
 
-    def _warm_up(self, path):
+    def _warm_up(self, folder):
         """Answers the recorded requests, as TF Serving does before a version is available."""
-        from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
-
+        path = folder / warmup.PATH
         try:
-            for number, record in enumerate(tf.data.TFRecordDataset(str(path))):
-                if number >= MAX_WARMUP:
-                    raise invalid(f"over {MAX_WARMUP} warm-up records")
-                log = PredictionLog.FromString(record.numpy())
-                if log.WhichOneof("log_type") != "predict_log":
-                    raise ServingError("UNIMPLEMENTED", "only predict requests can be replayed")
-                self.predict(log.predict_log.request)
+            for request in warmup.read(folder) if path.is_file() else ():
+                self.predict(request)
         except ServingError as error:
             raise ServingError(error.code, f"{path}: {error.message}") from None
         except Exception as error:
@@ -105,14 +96,10 @@ class Signature:
         Raises:
             ServingError: names, a type, a shape, or batches that differ or are too large.
         """
-        missing, extra = (
-            sorted(set(self.inputs) - set(given)),
-            sorted(set(given) - set(self.inputs)),
-        )
-        if missing or extra:
+        if set(given) != set(self.inputs):
             raise invalid(
-                f"input size does not match signature: {len(given)}!={len(self.inputs)}. Sent "
-                f"extra: {{{','.join(extra)}}}. Missing but required: {{{','.join(missing)}}}."
+                f"input names do not match signature: expected {', '.join(sorted(self.inputs))}; "
+                f"got {', '.join(sorted(given)) or 'none'}"
             )
         for name, (dtype, shape) in given.items():
             spec = self.inputs[name]
@@ -133,10 +120,10 @@ class Signature:
         """The model's outputs, or those named in `only`; raises ServingError if it refuses."""
         wanted = list(only) or list(self.outputs)
         for name in wanted:
-            if name not in self.outputs or wanted.count(name) > 1:
+            if name not in self.outputs:
                 raise invalid(
-                    f"output tensor alias not found in signature, or asked for twice: {name}. "
-                    f"Outputs expected to be in the set {{{','.join(sorted(self.outputs))}}}."
+                    f"output tensor alias not found in signature: {name}; "
+                    f"it has {', '.join(sorted(self.outputs))}"
                 )
         try:
             outputs = self._function(**{name: tf.constant(inputs[name]) for name in inputs})

@@ -115,10 +115,11 @@ class Models:
 
     def _number(self, spec):
         label = spec.version_label
-        if label and label not in self.labels:
+        if not label:
+            return spec.version.value if spec.HasField("version") else None
+        if label not in self.labels:
             raise invalid(f"Unrecognized servable version label: {label}")
-        number = spec.version.value if spec.HasField("version") else None
-        return self.labels[label] if label else number
+        return self.labels[label]
 
     def _folders(self):
         if (self.base / "saved_model.pb").is_file():

@@ -11,10 +11,11 @@ import urllib.parse
 
 import numpy as np
 import urllib3
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, TimeoutError
+from urllib3.exceptions import HTTPError, NewConnectionError, TimeoutError
 
 from me_keras.serving.client import Client
 from me_keras.serving.errors import CODE_OF_HTTP, ServingError
+from me_keras.serving.json_tensors import write_bytes
 from pipelines.schema import OptionError
 
 CONNECTIONS = 32  # kept open; further ones are closed after use
@@ -44,7 +45,10 @@ class RestClient(Client):
         return self._call("GET", "")
 
     def _predict(self, inputs, signature):
-        columns = {name: _json_value(value) for name, value in inputs.items()}
+        columns = {
+            name: write_bytes(value) if value.dtype == object else value.tolist()
+            for name, value in inputs.items()
+        }
         body = json.dumps({"signature_name": signature, "inputs": columns}).encode()
         values = self._call("POST", ":predict", body).get("outputs")
         outputs = self._outputs.get(signature)
@@ -69,7 +73,7 @@ class RestClient(Client):
                 self.path + path,
                 body=body,
                 headers={"Content-Type": "application/json"},
-                retries=_Retry.within(until, self.retries),
+                retries=_retry(self.retries, until),
                 timeout=_TimeLeft(until),
                 redirect=False,
                 preload_content=False,
@@ -93,7 +97,7 @@ class RestClient(Client):
         return content
 
     def _failure(self, error):
-        if _is_late(error):
+        if isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError):
             return self._late()
         cause = next((a for a in reversed(error.args) if isinstance(a, Exception)), error)
         if isinstance(cause, http.client.BadStatusLine) and not isinstance(cause, ConnectionError):
@@ -108,7 +112,7 @@ class RestClient(Client):
             answer = None
         if status == 200 and isinstance(answer, dict):
             return answer
-        code = CODE_OF_HTTP.get(status, "UNKNOWN") if status != 200 else "UNKNOWN"
+        code = "UNKNOWN" if status == 200 else CODE_OF_HTTP.get(status, "UNKNOWN")
         if isinstance(answer, dict) and isinstance(answer.get("error"), str):
             raise ServingError(code, answer["error"])
         text = f"{self.address} answered HTTP {status} without the JSON of TF Serving"
@@ -129,34 +133,31 @@ class _TimeLeft(urllib3.Timeout):
 class _Retry(urllib3.Retry):
     """Connections that fail and 503 are tried again, as long as the next try begins in time."""
 
-    until = 0.0
+    until = 0.0  # a moment of time.monotonic()
 
-    @classmethod
-    def within(cls, until, retries):
-        made = cls(
-            retries,
-            allowed_methods=None,  # POST too: a prediction changes nothing
-            status_forcelist=[503],
-            backoff_factor=0.1,
-            backoff_max=2.0,
-            backoff_jitter=0.1,
-            raise_on_status=False,
-            respect_retry_after_header=False,
-        )
-        made.until = until
+    def new(self, **changes):
+        made = super().new(**changes)
+        made.until = self.until
         return made
 
-    def increment(self, method=None, url=None, response=None, error=None, *args, **kwargs):
-        following = super().increment(method, url, response, error, *args, **kwargs)
-        following.until = self.until
-        late = time.monotonic() + following.get_backoff_time() >= self.until
-        if late or _is_late(error):
-            raise MaxRetryError(kwargs["_pool"], url or "", error)
-        return following
+    def is_exhausted(self):
+        late = time.monotonic() + self.get_backoff_time() >= self.until
+        return late or super().is_exhausted()
 
 
-def _is_late(error):
-    return isinstance(error, TimeoutError) and not isinstance(error, NewConnectionError)
+def _retry(retries, until):
+    made = _Retry(
+        retries,
+        allowed_methods=None,  # POST too: a prediction changes nothing
+        status_forcelist=[503],
+        backoff_factor=0.1,
+        backoff_max=2.0,
+        backoff_jitter=0.1,
+        raise_on_status=False,
+        respect_retry_after_header=False,
+    )
+    made.until = until
+    return made
 
 
 def _context(tls):
@@ -167,14 +168,6 @@ def _context(tls):
     except OSError as error:
         raise OptionError(f"{tls} cannot be used: {error}") from None
     return context
-
-
-def _json_value(array):
-    if array.dtype != object:
-        return array.tolist()
-    coded = np.empty(array.size, object)
-    coded[:] = [{"b64": base64.b64encode(item).decode()} for item in array.reshape(-1)]
-    return coded.reshape(array.shape).tolist()
 
 
 def _array(name, value, dtype):

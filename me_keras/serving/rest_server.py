@@ -12,13 +12,11 @@ from google.protobuf.json_format import MessageToDict
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
 from me_keras.serving import json_tensors
-from me_keras.serving.errors import HTTP_STATUS, ServingError, invalid
+from me_keras.serving.errors import HTTP_STATUS, ServingError, bug, invalid
 from me_keras.serving.models import Models
-from pipelines.progress import say
 
 SECONDS = 30.0  # for a request, its body included; TF Serving's default
 WAITING = 64  # predictions at once, those that wait included; beyond it 503
-KINDS = {"classify": "classification", "regress": "regression"}
 
 
 def make_application(
@@ -31,19 +29,14 @@ def make_application(
     """
     logging.getLogger("aiohttp").setLevel(logging.CRITICAL)  # garbage on the wire is no news
     application = web.Application(client_max_size=max_body, middlewares=[_errors_as_json])
-    waiting = 0
+    places = asyncio.Semaphore(WAITING)
 
     async def ask(request):
-        nonlocal waiting
-        if waiting >= WAITING:
+        if places.locked():
             raise ServingError("UNAVAILABLE", "too many requests at once: try again")
-        waiting += 1
-        try:
-            arguments = models, _spec(request), request.match_info["verb"], await request.read()
-            loop = asyncio.get_running_loop()
-            return _answer(await loop.run_in_executor(pool, _ask, *arguments))
-        finally:
-            waiting -= 1
+        async with places:
+            body, loop = await request.read(), asyncio.get_running_loop()
+            return _answer(await loop.run_in_executor(pool, _ask, models, _spec(request), body))
 
     async def metadata(request):
         return _answer(_as_json(models.metadata(_spec(request))))
@@ -51,9 +44,9 @@ def make_application(
     async def status(request):
         return _answer(_as_json(models.status(_spec(request))))
 
-    for at in ("", "/versions/{version:[0-9]+}", "/labels/{label:[^/:]+}"):
+    for at in ("", "/versions/{version:[0-9]{1,18}}", "/labels/{label:[^/:]+}"):
         model = "/v1/models/{name:[^/:]+}" + at
-        application.router.add_post(model + ":{verb:predict|classify|regress}", ask)
+        application.router.add_post(model + ":predict", ask)
         application.router.add_get(model, status)
         application.router.add_get(model + "/metadata", metadata)
     return application
@@ -73,13 +66,12 @@ async def _errors_as_json(request, handler):
         status, message = error.status, error.reason
         if status in (404, 405) and request.path.startswith("/v1/"):
             status, message = 400, f"Malformed request: {request.method} {request.path}"
-    except Exception as error:  # clients never see a traceback
-        say(f"{request.method} {request.path} failed: {type(error).__name__}: {error}")
-        status, message = 500, "internal error; the server's log says more"
+    except Exception as error:
+        status, message = 500, bug(f"{request.method} {request.path}", error).message
     return _answer(_json({"error": message}), status)
 
 
-def _ask(models, spec, verb, body):
+def _ask(models, spec, body):
     document = json_tensors.parse_object(body)
     name = document.get("signature_name", "")
     if not isinstance(name, str):
@@ -88,11 +80,6 @@ def _ask(models, spec, verb, body):
     signature = model.signatures.get(name or "serving_default")
     if signature is None:
         raise invalid(f'Serving signature name: "{name}" not found in signature def')
-    if verb != "predict":
-        raise invalid(
-            f"Expected {KINDS[verb]} signature method_name to be tensorflow/serving/{verb}. "
-            "Was: tensorflow/serving/predict"
-        )
     dtypes = {name: tensor.dtype for name, tensor in signature.inputs.items()}
     by_row, inputs = json_tensors.read_inputs(document, {n: t.name for n, t in dtypes.items()})
     signature.check({n: (dtypes[n].as_datatype_enum, a.shape) for n, a in inputs.items()})
@@ -102,12 +89,9 @@ def _ask(models, spec, verb, body):
 def _spec(request):
     """The `ModelSpec` that a path means."""
     found = request.match_info
-    version = int(found.get("version", "0")[:20])
-    if version >= 2**63:
-        raise invalid(f"Failed to convert version: {version} to numeric.")
     spec = ModelSpec(name=found["name"], version_label=found.get("label", ""))
     if "version" in found:
-        spec.version.value = version
+        spec.version.value = int(found["version"])
     return spec
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 
+from me_keras.serving.client import target
 from pipelines.progress import say
 from pipelines.schema import OptionError
 
@@ -77,15 +78,15 @@ async def _serve(models, host, rest_port, grpc_port):
         # No access log: requests hold people's faces and come by the thousand.
         runner = web.AppRunner(application, access_log=None, shutdown_timeout=DRAIN_SECONDS)
         try:
-            grpc_port = server.add_insecure_port(_address(host, grpc_port))
+            grpc_port = server.add_insecure_port(target(host, grpc_port))
             await runner.setup()
             await web.TCPSite(runner, host, rest_port).start()
         except (OSError, RuntimeError) as error:  # taken since it was checked
             raise OptionError(f"{host}: a port cannot be listened on ({error})") from None
         server.start()
-        rest = _address(host, runner.addresses[0][1])
+        rest = target(host, runner.addresses[0][1])
         print(f"REST http://{rest}/v1/models/{models.name}", flush=True)
-        print(f"gRPC grpc://{_address(host, grpc_port)}", flush=True)
+        print(f"gRPC grpc://{target(host, grpc_port)}", flush=True)
         polling = asyncio.create_task(_poll(models))
         await stop.wait()
         print("stopping", flush=True)
@@ -102,10 +103,6 @@ async def _poll(models):
             await asyncio.get_running_loop().run_in_executor(None, models.poll)
         except Exception as error:  # polling must outlive whatever a folder holds
             say(f"looking for versions failed: {error}")
-
-
-def _address(host, port):
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _check_port(host, port, flag):

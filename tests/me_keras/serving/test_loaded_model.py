@@ -53,8 +53,8 @@ def test_answers_are_those_worked_out_by_hand(model, pair):
 @pytest.mark.parametrize(
     "change, said",
     [
-        (lambda p: p.pop("apex"), "1!=2. Sent extra: {}. Missing but required: {apex}"),
-        (lambda p: p.update(face=p.pop("apex")), "Sent extra: {face}. Missing but required"),
+        (lambda p: p.pop("apex"), "expected apex, onset; got onset"),
+        (lambda p: p.update(face=p.pop("apex")), "expected apex, onset; got face, onset"),
         (lambda p: p.update(apex=p["apex"].astype("f8")), "expected float32, got float64"),
         (lambda p: p.update(apex=p["apex"][:2]), "equal 0th-dimension size: apex 2, onset 3"),
         (lambda p: p.update(apex=p["apex"][:, :8]), "expected shape (None, 16, 16, 1), got (3, 8"),
@@ -122,8 +122,7 @@ def test_unknown_names(model, pair):
     assert refusal(lambda: model.predict(request_of({}, "__saved_model_init_op")))[0] == (
         "FAILED_PRECONDITION"
     )
-    for only in (["x"], ["predicted", "predicted"]):
-        assert "alias" in refusal(lambda only=only: model.predict(request_of(pair, "", only)))[1]
+    assert "alias" in refusal(lambda: model.predict(request_of(pair, "", ["x"])))[1]
 
 
 def test_its_files_may_go(export, tmp_path, pair):
@@ -180,10 +179,9 @@ def test_warm_up_requests_are_replayed(folder, pair, monkeypatch):
     "records, code, said",
     [
         (lambda pair: [log_of(pair, "x")], "FAILED_PRECONDITION", '"x" not found'),
-        (lambda pair: [log_of({"onset": pair["onset"]})], "INVALID_ARGUMENT", "Missing"),
+        (lambda pair: [log_of({"onset": pair["onset"]})], "INVALID_ARGUMENT", "got onset"),
         (lambda pair: [b"\xff"], "DATA_LOSS", "verify"),
-        (lambda pair: [b""], "UNIMPLEMENTED", "only predict"),
-        (lambda pair: [log_of(pair)] * 1001, "INVALID_ARGUMENT", "over 1000"),
+        (lambda pair: [b""], "INVALID_ARGUMENT", "got none"),
     ],
 )
 def test_a_warm_up_that_fails_fails_the_version(folder, pair, records, code, said):

@@ -131,7 +131,7 @@ def test_predict(address, at, request):
         ("POST", "/v1/models/c:predict", 404, "Latest(c)"),
         ("POST", "/v1/models/m/versions/4:predict", 404, "Specific(m, 4)"),
         ("POST", "/v1/models/m/versions/-1:predict", 400, "Malformed request"),
-        ("POST", f"/v1/models/m/versions/{'9' * 5000}:predict", 400, "to numeric"),
+        ("POST", f"/v1/models/m/versions/{'9' * 5000}:predict", 400, "Malformed request"),
         ("POST", "/v1/models/m/versions/%D9%A3:predict", 400, "Malformed request"),
         ("POST", "/v1/models/m/labels/x%20y:predict", 400, "label: x y"),
         ("GET", "/v1/models", 400, "Malformed request"),
