@@ -162,7 +162,8 @@ def test_cores_where_affinity_is_unknown(monkeypatch):
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored if the tests run in background
 from pipelines import cli, parallel
 sys.path.insert(0, {folder!r})
 from test_parallel import sleep
@@ -174,7 +175,7 @@ sys.exit(cli.run(command, stopped="stopped as asked"))
 
 
 def sleep(task):
-    print("pid", os.getpid(), flush=True)
+    os.write(1, f"pid {os.getpid()}\n".encode())  # whole, whoever else writes
     time.sleep(60)
 
 
@@ -189,10 +190,13 @@ def parent():
         text=True,
         start_new_session=True,
     )
-    pids = [int(process.stdout.readline().split()[1]) for _ in range(2)]
-    yield process, pids
-    process.kill()
-    process.communicate()
+    lines = [process.stdout.readline() for _ in range(2)]
+    try:
+        assert all(lines), process.stderr.read()
+        yield process, [int(line.split()[1]) for line in lines]
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def running(pid):
