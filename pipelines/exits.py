@@ -91,8 +91,17 @@ def _stoppable(line):
                 print(line, file=sys.stderr, flush=True)
                 os._exit(STOPPED)
 
+    def again(dropped):
+        """Python drops an interrupt that comes while an object is deleted: it comes once more."""
+        if dropped.exc_type is not KeyboardInterrupt:
+            before_hook(dropped)
+        elif not done.is_set():
+            main = threading.main_thread().ident
+            threading.Timer(0.05, signal.pthread_kill, [main, signal.SIGINT]).start()
+
     done = threading.Event()
     thread = threading.Thread(target=watch, daemon=True)
+    before_hook, sys.unraisablehook = sys.unraisablehook, again
     before_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     thread.start()
@@ -100,6 +109,7 @@ def _stoppable(line):
         yield
     finally:
         done.set()
+        sys.unraisablehook = before_hook
         signal.signal(signal.SIGTERM, before)
         signal.set_wakeup_fd(before_fd)
         os.write(writer, b"\0")

@@ -91,10 +91,12 @@ sys.exit(cli.run(command, stopped="kept: go on with the same line"))
 """
 # A call into C that no signal interrupts: a minute at least.
 C_CALL = "import hashlib; hashlib.pbkdf2_hmac('sha512', b'', b'', 10**9)"
+# Python drops what is raised while an object is deleted.
+DELETION = "import time; type('A', (), {'__del__': lambda _: time.sleep(2)})(); time.sleep(60)"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("wait", ["threading.Event().wait()", C_CALL])
+@pytest.mark.parametrize("wait", ["threading.Event().wait()", C_CALL, DELETION])
 def test_a_signal_ends_a_command_within_five_seconds(number, wait):
     line = [sys.executable, "-c", BUSY.format(wait=wait)]
     reset = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}

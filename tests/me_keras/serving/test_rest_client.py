@@ -134,10 +134,10 @@ def test_a_server_that_is_busy_is_asked_again():
 
 def test_pauses_double_and_retries_keep_the_deadline():
     with answering((503, {"error": "busy"})) as server:
-        with client(server, timeout=0.7, retries=4) as made:  # pauses of 0, 0.2, 0.4, 0.8 s
+        with client(server, timeout=1.2, retries=4) as made:  # pauses of 0, 0.2, 0.4, 0.8 s
             start = time.monotonic()
             assert refusal(made.status) == ("UNAVAILABLE", "busy")
-            assert time.monotonic() - start < 1.0 and 3 <= len(server.seen) <= 4
+            assert time.monotonic() - start < 1.5 and 3 <= len(server.seen) <= 4
 
 
 @pytest.mark.parametrize(
