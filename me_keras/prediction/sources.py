@@ -58,11 +58,11 @@ def open_source(source, fps: float | None = None) -> Footage:
     if isinstance(source, (str, os.PathLike)):
         path = pathlib.Path(source).expanduser()
         if path.is_dir():
-            images, _ = frame_files.list_frames(path)
+            images, _, notes = frame_files.list_frames(path)
             if not images:
                 suffixes = ", ".join(frame_files.SUFFIXES)
                 raise DataError(f"{path}: no image with a number in its name here ({suffixes})")
-            return _images(str(path), images, fps)
+            return _images(str(path), images, fps, notes)
         if path.suffix.lower() in frame_files.SUFFIXES and path.exists():
             raise DataError(
                 f"{path}: one image; motion needs two: give --onset and --apex, or a folder"
@@ -75,11 +75,11 @@ def open_source(source, fps: float | None = None) -> Footage:
     return _arrays(items, fps)
 
 
-def _images(name, paths, fps):
+def _images(name, paths, fps, notes=()):
     def read(indices):
         return frame_files.iterate_frames([paths[i] for i in indices])
 
-    return _footage(name, len(paths), _even(len(paths), fps), read, paths)
+    return _footage(name, len(paths), _even(len(paths), fps), read, paths, notes)
 
 
 def _arrays(items, fps):
@@ -122,6 +122,8 @@ def _video(path, fps):
             f"{path}: holds no frame that OpenCV can decode: broken, or a codec it lacks; "
             "convert it (H.264 or MJPEG), or give a folder of images"
         )
+    if scan.turn != containers.Turn():
+        notes.append("the video is turned as its container says")
     seconds: np.ndarray | None = np.asarray(stamps) / 1000
     if fps is not None:
         seconds = _even(len(stamps), fps)

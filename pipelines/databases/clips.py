@@ -9,16 +9,15 @@ from pipelines.databases.rows import Row
 from pipelines.faces import frames
 
 
-def list_frames(folder: str) -> tuple[tuple[str, ...], tuple[int, ...], list[str]]:
-    """Paths and numbers of a folder's frames, and notes. Raises DataError if there are none."""
-    notes: list[str] = []
+def list_frames(folder: str) -> frames.Listing:
+    """The frames of a folder. Raises DataError if there are none."""
     try:
-        paths, numbers = frames.list_frames(folder, notes)
+        listing = frames.list_frames(folder)
     except OSError as error:
         raise schema.DataError(f"{folder}: cannot be read ({error.strerror})") from error
-    if not paths:
+    if not listing.paths:
         raise schema.DataError(f"{folder} holds no numbered image: copy it again")
-    return paths, numbers, notes
+    return listing
 
 
 def clip(database, row: Row, emotion, paths, numbers, notes=(), longest=0) -> schema.Clip:

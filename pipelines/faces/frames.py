@@ -24,16 +24,28 @@ def frame_number(name) -> int | None:
     return int(digits[-1]) if digits else None
 
 
-def list_frames(folder, notes: list | None = None) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """The images of a folder and their numbers, in order of number (img46 before img100).
+class Listing(typing.NamedTuple):
+    """The frames of a folder, in order of their numbers.
+
+    Attributes:
+        paths: of the images.
+        numbers: of the frames, rising.
+        notes: a line each on what was left out that looks like a frame.
+    """
+
+    paths: tuple[str, ...]
+    numbers: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def list_frames(folder) -> Listing:
+    """The images of a folder, in order of number (img46 before img100).
 
     The number is the last integer of a name. Where it repeats or falls while an earlier one rises,
     as in the names of a clock (11-26-57-998, 11-26-58-31), all integers that differ count. Files
     that are not images, hidden files, images without a number, and a browser's second copies
     ("img46 (1).jpg" beside "img46.jpg") are left out.
 
-    Args:
-        notes: receives a line on what was left out that looks like a frame.
     Raises:
         DataError: two images spell the same number, or the order is ambiguous.
     """
@@ -48,8 +60,7 @@ def list_frames(folder, notes: list | None = None) -> tuple[tuple[str, ...], tup
         )
     there = set(names)
     copies = [name for name in names if _original(name) in there]
-    if copies and notes is not None:
-        notes.append(f"{len(copies)} second copies of images left out, such as {copies[0]}")
+    notes = [f"second copies of images left out: {len(copies)}, such as {copies[0]}"]
     fields = {n: _integers(n) for n in names if _original(n) not in there}
     found: dict[int, str] = {}
     for name, number in zip(fields, _numbers(folder, fields)):
@@ -58,7 +69,8 @@ def list_frames(folder, notes: list | None = None) -> tuple[tuple[str, ...], tup
             raise schema.DataError(f"{folder}: two files for frame {number} ({both}): keep one")
         found[number] = name
     numbers = tuple(sorted(found))
-    return tuple(os.path.join(folder, found[number]) for number in numbers), numbers
+    paths = tuple(os.path.join(folder, found[number]) for number in numbers)
+    return Listing(paths, numbers, tuple(notes if copies else ()))
 
 
 def _integers(name):

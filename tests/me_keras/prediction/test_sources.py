@@ -1,5 +1,6 @@
 """Sources: folders, videos with their container's time stamps, arrays; and what is broken."""
 
+import shutil
 import struct
 
 import cv2
@@ -38,6 +39,13 @@ def test_a_folder_in_order_of_its_numbers(tmp_path):
     np.testing.assert_array_equal(np.stack(list(footage.read([1, 4]))), FRAMES[[1, 4]])
     assert footage.labels[2].endswith("img10.png")
     assert sources.open_source(tmp_path / "clip").seconds is None
+
+
+def test_what_a_folder_leaves_out_is_noted(tmp_path):
+    folder = write_folder(tmp_path / "clip")
+    shutil.copy(folder / "img9.png", folder / "img9 (1).png")
+    footage = sources.open_source(folder)
+    assert footage.count == 6 and "img9 (1).png" in footage.notes[0]
 
 
 @pytest.mark.parametrize("suffix", [".avi", ".mkv"])
@@ -154,8 +162,10 @@ def test_a_film_is_turned_as_its_container_says(tmp_path, way):
     numbers = [value * containers.ONE for value in (a, b, 0, c, d)]
     struct.pack_into(">5i", data, at, *numbers)
     path.write_bytes(data)
-    (found,) = sources.open_source(path).read([2])
+    footage = sources.open_source(path)
+    (found,) = footage.read([2])
     np.testing.assert_array_equal(found, turned(plain))
+    assert bool(footage.notes) == (way != "as stored")
 
 
 def no_header(path):

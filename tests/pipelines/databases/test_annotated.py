@@ -230,7 +230,7 @@ def test_long_clips_and_an_apex_on_the_onset_are_noted(tmp_path):
 def test_an_unreadable_folder_is_reported(tmp_path, monkeypatch):
     disk.write_copy(tmp_path, "samm", ROWS["samm"])
 
-    def refuse(folder, notes):
+    def refuse(folder):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(clips.frames, "list_frames", refuse)

@@ -37,8 +37,8 @@ def test_list_frames_sorts_as_integers_and_leaves_other_files_out(tmp_path):
     for name in ("img9.jpg", "img100.JPG", "img46.png", "notes.txt", "cover.jpg", "._img7.jpg"):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "img50.jpg").mkdir()
-    paths, numbers = frames.list_frames(tmp_path)
-    assert numbers == (9, 46, 100)
+    paths, numbers, notes = frames.list_frames(tmp_path)
+    assert numbers == (9, 46, 100) and notes == ()
     assert [path.rpartition("/")[2] for path in paths] == ["img9.jpg", "img46.png", "img100.JPG"]
 
 
@@ -49,12 +49,12 @@ def test_list_frames_names_two_files_of_one_number(tmp_path):
         frames.list_frames(tmp_path)
 
 
-def listed(folder, *names, notes=None):
+def listed(folder, *names):
     for name in names:
         (folder / name).write_bytes(b"x")
-    paths, numbers = frames.list_frames(folder, notes)
+    paths, numbers, notes = frames.list_frames(folder)
     assert list(numbers) == sorted(set(numbers)) and len(numbers) == len(paths)
-    return [path.rpartition("/")[2] for path in paths], numbers
+    return [path.rpartition("/")[2] for path in paths], numbers, notes
 
 
 def test_names_of_a_clock_are_ordered_by_all_their_numbers(tmp_path):
@@ -66,17 +66,15 @@ def test_names_of_a_clock_are_ordered_by_all_their_numbers(tmp_path):
 
 
 def test_the_number_that_differs_counts_wherever_it_stands(tmp_path):
-    assert listed(tmp_path, "f2_cam1.png", "f10_cam1.png") == (
-        ["f2_cam1.png", "f10_cam1.png"],
-        (2, 10),
-    )
+    names = ["f2_cam1.png", "f10_cam1.png"]
+    assert listed(tmp_path, *names) == (names, (2, 10), ())
 
 
 def test_second_copies_of_a_browser_are_left_out_with_a_note(tmp_path):
-    notes = []
     names = ["image092031.bmp", "image092032.bmp"]
-    assert listed(tmp_path, *names, "image092032 (1).bmp", notes=notes)[0] == names
-    assert notes == ["1 second copies of images left out, such as image092032 (1).bmp"]
+    note = "second copies of images left out: 1, such as image092032 (1).bmp"
+    found, _, notes = listed(tmp_path, *names, "image092032 (1).bmp")
+    assert found == names and notes == (note,)
     (tmp_path / "image092032.bmp").unlink()  # now it may be the frame, or not
     with pytest.raises(schema.DataError, match="image092032 .1..bmp looks like a copy of a frame"):
         frames.list_frames(tmp_path)
@@ -84,7 +82,7 @@ def test_second_copies_of_a_browser_are_left_out_with_a_note(tmp_path):
 
 def test_numbers_in_brackets_alone_are_frame_numbers(tmp_path):
     names = ["clip1 (1).jpg", "clip1 (2).jpg", "clip1 (10).jpg"]
-    assert listed(tmp_path, *names) == (names, (1, 2, 10))
+    assert listed(tmp_path, *names) == (names, (1, 2, 10), ())
 
 
 def test_frames_of_several_clips_are_ambiguous(tmp_path):
