@@ -60,7 +60,7 @@ def list_frames(folder) -> Listing:
         )
     there = set(names)
     copies = [name for name in names if _original(name) in there]
-    notes = [f"second copies of images left out: {len(copies)}, such as {copies[0]}"]
+    notes = [f"second copies of images left out: {len(copies)}, such as {c}" for c in copies[:1]]
     fields = {n: _integers(n) for n in names if _original(n) not in there}
     found: dict[int, str] = {}
     for name, number in zip(fields, _numbers(folder, fields)):
@@ -70,7 +70,7 @@ def list_frames(folder) -> Listing:
         found[number] = name
     numbers = tuple(sorted(found))
     paths = tuple(os.path.join(folder, found[number]) for number in numbers)
-    return Listing(paths, numbers, tuple(notes if copies else ()))
+    return Listing(paths, numbers, tuple(notes))
 
 
 def _integers(name):
