@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import typing
 
 import numpy as np
@@ -19,6 +20,9 @@ from pipelines.schema import DataError
 # not brought to the same place: another person, another photograph, or a head that turned away.
 # Own choice; the landmarks of a face at rest jitter by a fifth of it.
 MISPLACED = 0.03
+# Correlation with the onset frame below which an aligned frame may show no face. Own choice; an
+# expression leaves it above 0.9.
+UNLIKE = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,27 +115,26 @@ def _apex(images, aligned, regions, spot, name):
     """Index of the apex, the landmarks of its face, and notes."""
     from pipelines.faces import apex, landmarks
 
-    peak = len(images) - 1
-    spot = spot and len(images) > 2
-    if spot:
-        peak = apex.spot(aligned.frames, regions)
-    try:
-        return peak, landmarks.detect(images[peak], f"the apex frame after {name}"), []
-    except landmarks.NoFace:
-        if not spot:
-            raise
-    # Nothing moves as much as a face that leaves the picture.
-    faces = {}
-    for index in range(1, len(images)):
+    last = len(images) - 1
+    if last == 1 or not spot:
+        return last, landmarks.detect(images[last], f"the apex frame after {name}"), []
+
+    @functools.cache
+    def face(index):
         with contextlib.suppress(landmarks.NoFace):
-            faces[index] = landmarks.detect(images[index])
-    if not faces:
-        raise DataError(f"no face found after {name}: it leaves the picture")
-    kept = [0, *faces]
-    peak = kept[apex.spot(aligned.frames[kept], regions)]
-    absent = len(images) - len(kept)
-    note = f"{absent} of the {len(images)} frames looked at show no face; the apex is another"
-    return peak, faces[peak], [note]
+            return landmarks.detect(images[index])
+
+    with np.errstate(invalid="ignore"):  # NaN for a frame of one colour
+        likeness = np.corrcoef(aligned.frames.reshape(len(images), -1))[0]
+    kept = [0, *(i for i in range(1, last + 1) if likeness[i] > UNLIKE or face(i) is not None)]
+    while len(kept) > 1:
+        peak = kept[apex.spot(aligned.frames[kept], regions)]
+        if face(peak) is not None:
+            absent = len(images) - len(kept)
+            note = f"{absent} of the {len(images)} frames looked at show no face; they are left out"
+            return peak, face(peak), [note] if absent else []
+        kept = [0, *(i for i in kept[1:] if face(i) is not None)]
+    raise DataError(f"no face found after {name}: it leaves the picture")
 
 
 def _motion(frames, source):

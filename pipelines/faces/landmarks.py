@@ -97,8 +97,10 @@ def _find(image, name):
             if _steadiness(seen) > _steadiness(best[2]):
                 best = turns, others, seen
     if len(best[2]) < 2:
-        found = "a face is seen for certain" if faces else "face found"
-        raise NoFace(f"no {found} in {name}: is it one face, seen from the front, upright and lit?")
+        kind = "clear face" if faces else "face"
+        raise NoFace(
+            f"no {kind} found in {name}: is it one face, seen from the front, upright and lit?"
+        )
     return best
 
 
