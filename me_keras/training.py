@@ -123,8 +123,11 @@ class Trainer:
     def reset(self, seed):
         """Puts weights and dropout streams to the start of `seed`."""
         if seed not in self._initial:
-            keras.utils.set_random_seed(seed)
-            self._initial = {seed: self._build_exact(compiled=False).get_weights()}
+            # Those of the whole run at once: setting a seed makes TensorFlow drop its functions.
+            run = self.options.run
+            for each in {seed, *range(run.seed, run.seed + run.num_seeds)} - set(self._initial):
+                keras.utils.set_random_seed(each)
+                self._initial[each] = self._build_exact(compiled=False).get_weights()
         self.model.set_weights(self._initial[seed])
 
     def warm_up(self, pairs, callbacks=()):

@@ -41,6 +41,35 @@ class _SelfSupervised(keras.Model):
     def _trained(self):
         return self.trainable_variables
 
+    def make_train_function(self, force=False):
+        """As Keras makes it, but its loop over `steps_per_execution` is traced once, not twice.
+
+        AutoGraph traces Keras' loop once more to learn what a step returns. Here the metrics are
+        read after the loop.
+        """
+        if self.train_function is not None and not force:
+            return self.train_function
+        steps = self._steps_per_execution  # a variable
+        count = int(steps)
+        steps.assign(1)
+        step = super().make_train_function(force=True)
+        steps.assign(count)
+        if count == 1 or self.run_eagerly:
+            return step
+
+        @tf.function(reduce_retracing=True)
+        def train_function(iterator):
+            def one(done):
+                step(iterator)
+                return done + 1
+
+            limit = tf.identity(steps)  # Keras lowers it for what is left at the end
+            tf.while_loop(lambda done: done < limit, one, [tf.zeros_like(limit)])
+            return {metric.name: metric.result() for metric in self.metrics}
+
+        self.train_function = train_function
+        return train_function
+
     def train_step(self, data):
         with tf.GradientTape() as tape:
             loss = self._loss(data, training=True)

@@ -10,6 +10,7 @@ from me_keras import losses, metrics
 from me_keras.layers.regions import AVERAGE_REGIONS, mirror_boxes
 from me_keras.models import build
 from me_keras.models.frl_dgt import displacement_model
+from me_keras.models.recognizer import Recognizer
 from me_keras.optimizer import FlatAdamW
 from pipelines.schema import MIRRORED_REGIONS
 
@@ -41,6 +42,25 @@ def test_it_trains_like_any_keras_model(model, inputs):
     assert scores["accuracy"] == scores["UF1"] == 1.0
     answered = model.predict(inputs, verbose=0)["logits"].argmax(axis=1)
     np.testing.assert_array_equal(answered, LABELS)
+
+
+def test_many_steps_in_one_call_are_those_one_by_one_and_traced_once(inputs, monkeypatch):
+    """Four batches an epoch, three in a call: the fourth is a call of its own."""
+    traced, step = [], Recognizer.train_step
+    monkeypatch.setattr(Recognizer, "train_step", lambda *a: traced.append(1) or step(*a))
+    histories = []
+    for steps in (1, 3):
+        keras.utils.set_random_seed(0)
+        model = build("ststnet", 32, motion_channels=2, head_dropout=0.0)
+        model.compile(FlatAdamW(average=0.0), metrics=[], steps_per_execution=steps)
+        motion = np.concatenate([inputs["onset"], inputs["apex"]], axis=-1)
+        data = {"motion": motion, "regions": inputs["regions"]}
+        fitted = model.fit(data, LABELS, batch_size=1, epochs=2, shuffle=False, verbose=0)
+        histories.append(fitted.history)
+        assert int(model.optimizer.iterations) == 8 and len(traced) == len(histories)
+    assert histories[1].keys() == histories[0].keys() == {"loss", "accuracy"}
+    for name, values in histories[0].items():
+        np.testing.assert_allclose(histories[1][name], values, rtol=1e-4)
 
 
 def test_its_loss_is_the_sum_of_what_it_reports(model, inputs):
