@@ -50,7 +50,7 @@ class _SelfSupervised(keras.Model):
         if self.train_function is not None and not force:
             return self.train_function
         steps = self._steps_per_execution  # a variable
-        count = int(steps)
+        count = int(steps.numpy())
         steps.assign(1)
         step = super().make_train_function(force=True)
         steps.assign(count)
