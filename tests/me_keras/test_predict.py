@@ -312,7 +312,7 @@ def trained(tmp_path_factory):
 @pytest.mark.slow
 def test_strangers_on_video_are_read(trained, tmp_path):
     """Apex within two frames, the right class, motion where it truly was; twelve clips at once."""
-    film = plan.SynthesisConfig(frame_size=(640, 480), num_frames=20)
+    film = plan.SynthesisConfig(frame_size=(480, 360), num_frames=16)
     specs, paths = [], []
     for subject in (31, 32, 33, 34):
         for emotion in ("negative", "positive", "surprise"):
