@@ -26,6 +26,7 @@ class _SelfSupervised(keras.Model):
     """
 
     _settings: typing.Any = None  # what `compile` was called with
+    train_function: typing.Any  # Keras' own, None until it is made
 
     def _compile(self, optimizer, settings, metrics, **kwargs):
         super().compile(optimizer=FlatAdamW() if optimizer is None else optimizer, **kwargs)
