@@ -63,13 +63,11 @@ def row(line: sheets.Line, subject: str, clip: str, *folders: Key, also=(), spli
     Args:
         also: further fields that hold numbers: `fault` is "" where all of them can be read.
     """
-    numbers: dict[str, int | None] = {}
-    faults = []
-    for name in ("onset", "apex", "offset", *also):
-        try:
-            numbers[name] = line.number(name)
-        except schema.DataError as error:
-            faults.append(str(error))
+    numbers, fault = {}, ""
+    try:
+        numbers = line.numbers("onset", "apex", "offset", *also)
+    except schema.DataError as error:
+        fault = str(error)
     return Row(
         line.place,
         subject,
@@ -82,7 +80,7 @@ def row(line: sheets.Line, subject: str, clip: str, *folders: Key, also=(), spli
         units=sheets.action_units(line["units"]),
         objective=sheets.objective(line["objective"]),
         split=split,
-        fault="; ".join(faults),
+        fault=fault,
     )
 
 

@@ -37,19 +37,23 @@ class Line:
         return self.cells.get(field, "")
 
     def number(self, field: str) -> int | None:
-        """The number in a cell; None for one of `UNKNOWN`.
+        """The number in a cell, as `numbers`."""
+        return self.numbers(field)[field]
 
-        Raises DataError, naming column and text, if it is anything else.
+    def numbers(self, *fields: str) -> dict[str, int | None]:
+        """The numbers in cells; None for one of `UNKNOWN`.
+
+        Raises DataError, naming columns and texts, if they hold anything else.
         """
-        text = self[field]
-        if text.lower() in UNKNOWN:
-            return None
-        if not re.fullmatch(r"[0-9]+", text):
+        found = {f: self[f] for f in fields if self[f].lower() not in UNKNOWN}
+        wrong = [f for f, text in found.items() if not re.fullmatch(r"[0-9]+", text)]
+        if wrong:
+            cells = ", ".join(f"column {self.headers[f]}: {found[f]!r}" for f in wrong)
             raise schema.DataError(
-                f"column {self.headers[field]}: {text!r} is no whole number: correct the cell, "
-                "or leave it blank if the number is unknown"
+                f"{cells} is no whole number: correct the cell, or leave it blank if the number is "
+                "unknown"
             )
-        return int(text)
+        return {f: int(found[f]) if f in found else None for f in fields}
 
 
 def read(

@@ -25,6 +25,8 @@ def test_a_number_that_cannot_be_read_is_the_rows_fault(field):
     row = rows.row(line(**{field: "1,091"}), "sub01", "EP01", also=("flag",))
     assert row.fault.startswith(f"column {field}Frame: '1,091' is no whole number")
     assert rows.row(line(**{field: "/"}), "sub01", "EP01", also=("flag",)).fault == ""
+    two = rows.row(line(onset="91,0", apex="97,0"), "sub01", "EP01").fault
+    assert two.startswith("column onsetFrame: '91,0', column apexFrame: '97,0' is no whole number")
 
 
 def test_errata_apply_to_what_the_sheet_says():
