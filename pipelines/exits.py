@@ -91,17 +91,20 @@ def _stoppable(line):
                 print(line, file=sys.stderr, flush=True)
                 os._exit(STOPPED)
 
-    def again(dropped):
+    def dropped(raised):
         """Python drops an interrupt that comes while an object is deleted: it comes once more."""
-        if dropped.exc_type is not KeyboardInterrupt:
-            before_hook(dropped)
-        elif not done.is_set():
-            main = threading.main_thread().ident
-            threading.Timer(0.05, signal.pthread_kill, [main, signal.SIGINT]).start()
+        if raised.exc_type is KeyboardInterrupt:
+            threading.Timer(0.05, again).start()
+        else:
+            before_hook(raised)
 
-    done = threading.Event()
+    def again():
+        if not done.is_set():
+            signal.pthread_kill(main, signal.SIGINT)
+
+    done, main = threading.Event(), threading.get_ident()
     thread = threading.Thread(target=watch, daemon=True)
-    before_hook, sys.unraisablehook = sys.unraisablehook, again
+    before_hook, sys.unraisablehook = sys.unraisablehook, dropped
     before_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     thread.start()
