@@ -1,6 +1,7 @@
 """Stand-ins for what trains folds, also in another process, which imports them by name."""
 
 import dataclasses
+import gc
 import os
 import pathlib
 import signal
@@ -88,3 +89,16 @@ def train_but_die_once(folder, group, clips, task):
 
     trainer = run.trainer_of(clips)
     return trainer(task, [keras.callbacks.LambdaCallback(on_epoch_end=die)])
+
+
+def memory_after_each_trial(tasks):
+    """Resident memory of this process, MiB, after each of the trials `tasks`."""
+    from me_keras.tuning import trials
+
+    sizes = []
+    for task in tasks:
+        trials.try_out(task)
+        gc.collect()
+        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
+        sizes.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
+    return sizes

@@ -1,8 +1,9 @@
-import gc
-import os
+import concurrent.futures
+import multiprocessing
 import pathlib
 import types
 
+import fold_workers
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -93,15 +94,8 @@ def test_ctrl_c_is_no_failed_trial(plan, quick, monkeypatch):
         trials.try_out(task_of(plan()))
 
 
-def resident():
-    """Memory of this process, MiB."""
-    gc.collect()
-    pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 @pytest.mark.slow
-def test_a_trial_owes_nothing_to_those_before_it_and_memory_stays(plan):
+def test_a_trial_owes_nothing_to_those_before_it(plan):
     loaded = plan()
 
     def scored(**changes):
@@ -110,9 +104,15 @@ def test_a_trial_owes_nothing_to_those_before_it_and_memory_stays(plan):
 
     first, other = scored(), scored(hidden_dim=32)
     assert first != other and scored() == first
-    sizes = [resident()]
-    for _ in range(4):
-        scored(hidden_dim=32)
-        sizes.append(resident())
-    grown = np.median(np.diff(sizes))  # other tests' garbage comes and goes in the same process
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not pathlib.Path("/proc/self/statm").exists(), reason="reads Linux' /proc")
+def test_memory_stays_from_trial_to_trial(plan):
+    """In a process that has done nothing else, as those of a search."""
+    tasks = [task_of(plan(), hidden_dim=hidden_dim) for hidden_dim in (16, 32, 16, 32, 16)]
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        sizes = pool.submit(fold_workers.memory_after_each_trial, tasks).result(timeout=300)
+    grown = np.mean(np.diff(sizes[1:]))
     assert grown < 45, f"{grown:.0f} MiB a trial, too much for a process of {LIFETIME}"
