@@ -20,8 +20,8 @@ from pipelines.schema import DataError
 # not brought to the same place: another person, another photograph, or a head that turned away.
 # Own choice; the landmarks of a face at rest jitter by a fifth of it.
 MISPLACED = 0.03
-# Correlation with the onset frame below which an aligned frame may show no face. Own choice; an
-# expression leaves it above 0.9.
+# Correlation with the onset frame below which an aligned frame is searched for a face, as it may
+# show none. Own choice.
 UNLIKE = 0.5
 
 

@@ -92,6 +92,22 @@ def test_one_graph_serves_all_folds_in_flat_memory(trainer):
     assert memory[-1] < 1.03 * memory[2], memory
 
 
+def test_no_seed_is_set_once_the_run_has_begun(monkeypatch):
+    """TensorFlow would drop its functions, and the next fold would build them anew."""
+    seeds, set_random_seed = [], keras.utils.set_random_seed
+    monkeypatch.setattr(
+        keras.utils, "set_random_seed", lambda seed: (seeds.append(seed), set_random_seed(seed))
+    )
+    trainer = make(num_seeds=2)
+    trainer.reset(0)
+    first = weights_of(trainer)
+    assert sorted(seeds) == [0, 1]
+    trainer.reset(1)
+    assert moved(first, weights_of(trainer)) > 0.01
+    trainer.reset(0)
+    assert moved(first, weights_of(trainer)) == 0.0 and len(seeds) == 2
+
+
 def test_its_models_are_keras_models_that_callbacks_follow(trainer, tmp_path):
     assert isinstance(trainer.model, Recognizer) and isinstance(
         trainer.generator, DisplacementModel
