@@ -33,17 +33,19 @@ def run(command, *args, stopped="stopped", debug=False):
 
     A user's mistake (`DataError`, `OptionError`) is one line on stderr and code 2; what failed
     through no fault of the program (`FloatingPointError`, `OSError`, `MemoryError`) one line and
-    code 1; Ctrl-C and SIGTERM the line `stopped` and code 130, after `GRACE` seconds at the latest.
+    code 1; Ctrl-C and SIGTERM the line `stopped` and code 130, after `GRACE` seconds at the latest,
+    also where a library makes another error of the interrupt, as TensorFlow does while it traces.
     Anything else is a bug: its traceback, a line that asks to report it, and code 1.
     """
     quiet()
+    asked = threading.Event()  # to stop
     try:
-        with _stoppable(stopped):
+        with _stoppable(stopped, asked):
             return command(*args) or 0
-    except KeyboardInterrupt:
-        print(stopped, file=sys.stderr)
-        return STOPPED
-    except Exception as error:
+    except (KeyboardInterrupt, Exception) as error:
+        if asked.is_set() or isinstance(error, KeyboardInterrupt):
+            print(stopped, file=sys.stderr)
+            return STOPPED
         code, line = explain(error)
         if debug or line is None:
             traceback.print_exc()
@@ -77,13 +79,17 @@ def _gist(error):
 
 
 @contextlib.contextmanager
-def _stoppable(line):
+def _stoppable(line, asked):
     """SIGTERM counts as Ctrl-C, and neither waits for a library that runs for minutes."""
     if threading.current_thread() is not threading.main_thread():  # only it may set signals
         yield
         return
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
+
+    def interrupt(*_):
+        asked.set()
+        raise KeyboardInterrupt
 
     def watch():
         while (got := os.read(reader, 1)) != b"\0":
@@ -100,20 +106,24 @@ def _stoppable(line):
 
     def again():
         if not done.is_set():
-            signal.pthread_kill(main, signal.SIGINT)
+            signal.pthread_kill(main, signal.SIGTERM)
 
     done, main = threading.Event(), threading.get_ident()
     thread = threading.Thread(target=watch, daemon=True)
     before_hook, sys.unraisablehook = sys.unraisablehook, dropped
     before_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as shells start what runs in background
+        numbers.append(signal.SIGINT)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     thread.start()
     try:
         yield
     finally:
         done.set()
         sys.unraisablehook = before_hook
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         signal.set_wakeup_fd(before_fd)
         os.write(writer, b"\0")
         thread.join(GRACE + 1)

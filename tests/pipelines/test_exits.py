@@ -93,10 +93,18 @@ sys.exit(cli.run(command, stopped="kept: go on with the same line"))
 C_CALL = "import hashlib; hashlib.pbkdf2_hmac('sha512', b'', b'', 10**9)"
 # Python drops what is raised while an object is deleted.
 DELETION = "import time; type('A', (), {'__del__': lambda _: time.sleep(2)})(); time.sleep(60)"
+# A library in C, or one that wraps errors in its own, makes another error of it.
+ANOTHER = """
+    import time
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt as error:
+        raise SystemError("bad argument to internal function") from error
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("wait", ["threading.Event().wait()", C_CALL, DELETION])
+@pytest.mark.parametrize("wait", ["threading.Event().wait()", C_CALL, DELETION, ANOTHER])
 def test_a_signal_ends_a_command_within_five_seconds(number, wait):
     line = [sys.executable, "-c", BUSY.format(wait=wait)]
     reset = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
@@ -111,6 +119,16 @@ def test_a_signal_ends_a_command_within_five_seconds(number, wait):
         assert time.monotonic() - start < 5
     assert process.returncode == 130
     assert err == "kept: go on with the same line\n"
+
+
+def test_an_interrupt_that_the_shell_ignores_stays_ignored():
+    """As a shell starts what runs in the background: its Ctrl-C is for others."""
+    line = [sys.executable, "-c", BUSY.format(wait="import time; time.sleep(2)")]
+    ignore = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True, **ignore) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
 
 
 def test_signals_are_as_before_after_a_command():
