@@ -2,7 +2,7 @@
 
 `evaluate(options)` trains and scores leave-one-subject-out, `search(options)` tunes, `export_model`
 writes a model for TensorFlow Serving, `Predictor(model)(clip)` answers a clip, `build_model` makes
-a `keras.Model` to fit. Nothing is loaded before it is used: `--help` of every command answers at
+a `keras.Model` to fit, `load_model` reads one. Nothing is loaded before it is used: `--help` of every command answers at
 once.
 """
 
@@ -16,6 +16,7 @@ _PUBLIC = {
     "search": "me_keras.tuning.search",
     "export_model": "me_keras.exporting.export_model",
     "Predictor": "me_keras.prediction.predictor",
+    "load_model": "me_keras.models.recognizer",
 }
 __all__ = [*_PUBLIC, "build_model"]
 

@@ -43,7 +43,8 @@ class CrossEntropy(keras.losses.Loss):
         )  # (b,)
 
     def get_config(self):
-        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+        # Without `reduction`: Keras 2.15 and Keras 3 name it differently.
+        return {"name": self.name, "label_smoothing": self.label_smoothing}
 
 
 @keras.saving.register_keras_serializable(package="me_keras")

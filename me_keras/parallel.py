@@ -13,7 +13,7 @@ import os
 import tempfile
 
 from me_keras import ray_cluster
-from pipelines import parallel
+from pipelines import parallel, silence
 from pipelines.parallel import WAIT, Died, cores
 from pipelines.progress import say
 from pipelines.schema import OptionError
@@ -109,9 +109,7 @@ def _set_up_child(count, places):
         places: folder of the locks that number the processes of this machine, which share out its
             GPUs; None where the process may use all GPUs that it sees.
     """
-    from pipelines import cli
-
-    cli.quiet()
+    silence.quiet()
     import tensorflow as tf
 
     os.environ.pop("TF_CONFIG", None)  # it is no member of a MultiWorkerMirroredStrategy

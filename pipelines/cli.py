@@ -12,10 +12,10 @@ import pathlib
 import sys
 import typing
 
-from pipelines.exits import quiet, run
+from pipelines.exits import run
 from pipelines.schema import OptionError
 
-__all__ = ["Leaf", "check", "from_json", "leaves", "option", "parse", "quiet", "read_json"]
+__all__ = ["Leaf", "check", "from_json", "leaves", "option", "parse", "read_json"]
 __all__ += ["replace", "run", "to_json", "value_of", "words"]
 
 

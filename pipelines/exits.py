@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 
+from pipelines import silence
 from pipelines.schema import DataError, OptionError
 
 STOPPED = 130  # exit code after Ctrl-C or SIGTERM
@@ -19,13 +20,6 @@ GRACE = 3.0  # seconds between Ctrl-C and the end, where a library does not retu
 FULL = (errno.ENOSPC, errno.EDQUOT)
 # TensorFlow's errors that no change of the program could avoid; its others are bugs.
 TENSORFLOW = ("Aborted", "DataLoss", "DeadlineExceeded", "PermissionDenied", "Unavailable")
-
-
-def quiet():
-    """Silences the start-up noise of C++ libraries; call before they are imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("GLOG_minloglevel", "2")
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 def run(command, *args, stopped="stopped", debug=False):
@@ -37,7 +31,7 @@ def run(command, *args, stopped="stopped", debug=False):
     also where a library makes another error of the interrupt, as TensorFlow does while it traces.
     Anything else is a bug: its traceback, a line that asks to report it, and code 1.
     """
-    quiet()
+    silence.quiet()
     asked = threading.Event()  # to stop
     try:
         with _stoppable(stopped, asked):

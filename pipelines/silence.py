@@ -1,12 +1,54 @@
 """What no setting of a C++ library silences, kept off the terminal."""
 
 import contextlib
+import ctypes
+import functools
+import importlib.abc
+import importlib.util
 import os
+import pathlib
 import sys
 import threading
 
+# absl::SetMinLogLevel, as TensorFlow 2.15 and 2.19 export it.
+_SET_LEVEL = "_ZN4absl12lts_{}14SetMinLogLevelENS0_18LogSeverityAtLeastE"
+_VERSIONS = ("20230125", "20230802")
 _lock = threading.Lock()
 _kept: list = []  # stderr's own descriptor while a block is open, once per open block
+
+
+def quiet():
+    """Silences the start-up noise of C++ libraries; call before they are imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    if "tensorflow" not in sys.modules and not any(isinstance(f, _Quiet) for f in sys.meta_path):
+        sys.meta_path.insert(0, _Quiet())
+
+
+class _Quiet(importlib.abc.MetaPathFinder):
+    """Imports TensorFlow without a word: some of its logs come before, or beside, its own level."""
+
+    def find_spec(self, name, path, target=None):
+        if name != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.loader is not None:
+            spec.loader.exec_module = functools.partial(_load, spec.loader.exec_module)
+        return spec
+
+
+def _load(load, module):
+    if int(os.environ["TF_CPP_MIN_LOG_LEVEL"] or 0) < 2:  # someone wants to read it
+        load(module)
+        return
+    with without_stderr():
+        load(module)
+    for version in _VERSIONS:
+        with contextlib.suppress(OSError, AttributeError):  # another version, or another system
+            path = pathlib.Path(module.__file__).with_name("libtensorflow_cc.so.2")
+            ctypes.CDLL(str(path))[_SET_LEVEL.format(version)](3)
 
 
 @contextlib.contextmanager

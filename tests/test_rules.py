@@ -63,9 +63,14 @@ def test_a_source_imports_only_what_lies_below_it(path):
         assert not {"pipelines", "cv2", "mediapipe"} & {name.split(".")[0] for name in names}
 
 
-def test_tensorflow_addons_is_imported_in_one_module():
-    users = [MODULES[p] for p in SOURCES if "tensorflow_addons" in imported(p)]
-    assert users == ["me_keras.layers.warp"]
+def test_what_one_of_the_stacks_lacks_is_imported_nowhere():
+    assert not [p for p in SOURCES if "tensorflow_addons" in imported(p)]
+    assert not [p for p in SOURCES if any(n.startswith("keras.src") for n in imported(p))]
+
+
+def test_only_one_module_asks_which_keras_this_is():
+    asks = [MODULES[p] for p in SOURCES if re.search(r"keras\.__version__|KERAS_3", p.read_text())]
+    assert asks == ["me_keras.compat"]
 
 
 def test_neither_the_library_nor_help_loads_anything_heavy():

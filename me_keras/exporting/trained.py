@@ -153,7 +153,7 @@ def _alignment(manifest):
 
 def _model(run, clips, options):
     """The trained model: from the run's folder, if its recipe is the same, or trained now."""
-    import keras
+    from me_keras.models.recognizer import load_model
 
     path, recipe = run / MODEL, _recipe(options, clips)
     if _kept(run, recipe):
@@ -162,7 +162,7 @@ def _model(run, clips, options):
         history = _train(data.with_motion(clips, options), options, path)
         kept = {"recipe": recipe, "sha256": _sha256(path), "seed": options.run.seed, **history}
         files.write_whole(run / RECORD, json.dumps(kept, indent=1) + "\n")
-    return keras.models.load_model(path, compile=False)
+    return load_model(path, compile=False)
 
 
 def _train(clips, options, path):

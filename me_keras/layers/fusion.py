@@ -64,10 +64,10 @@ class FusionTransformer(keras.layers.Layer):
     Call arguments:
         sources: list of n tensors `(b, …, L, c_i)` float. Attention runs over L; axes between b
             and L (regions, say) share the weights but have their own position table.
-        return_attention: bool; also returns the share of the last block's attention that each
-            position receives. It costs that block's scores once more, so training leaves it off.
+        return_attention: bool; returns the share of the last block's attention that each position
+            receives instead.
     Returns:
-        `(b, …, L, hidden_dim)` float; with `return_attention` also `(b, …, L)` float32, sums to 1.
+        `(b, …, L, hidden_dim)` float; with `return_attention` `(b, …, L)` float32, sums to 1.
     Raises:
         ValueError: for an unknown order.
     """
@@ -135,14 +135,14 @@ class FusionTransformer(keras.layers.Layer):
         tokens = tf.reshape(tokens, (-1, positions, self.hidden_dim))
         for block in self.blocks:
             asked, tokens = tokens, block(tokens, training=training)
+        inputs = max(len(self.embed), 1)
+        if return_attention:
+            received = self.blocks[-1].attention(asked)  # (n, L), or (n, n_sources L) before fusion
+            received = tf.reshape(received, (-1, *lead, inputs, positions // inputs))
+            return tf.reduce_sum(received, axis=-2)
         if self.embed:
-            tokens = self.fuse(tf.concat(tf.split(tokens, len(self.embed), axis=-2), axis=-1))
-        fused = tf.reshape(self.norm(tokens), (-1, *lead, tokens.shape[-2], self.hidden_dim))
-        if not return_attention:
-            return fused
-        received = self.blocks[-1].attention(asked)  # (n, L), or (n, n_sources L) before fusion
-        received = tf.reshape(received, (-1, *lead, max(len(self.embed), 1), fused.shape[-2]))
-        return fused, tf.reduce_sum(received, axis=-2)
+            tokens = self.fuse(tf.concat(tf.split(tokens, inputs, axis=-2), axis=-1))
+        return tf.reshape(self.norm(tokens), (-1, *lead, positions // inputs, self.hidden_dim))
 
     def get_config(self):
         return {

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from me_keras import compat
+
 
 @keras.saving.register_keras_serializable(package="me_keras")
 class SeededDropout(keras.layers.Layer):
@@ -32,7 +34,7 @@ class SeededDropout(keras.layers.Layer):
             dtype="int64",
             initializer="zeros",
             trainable=False,
-            aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            aggregation=compat.ONLY_FIRST_REPLICA,
         )
         super().build(input_shape)
 
@@ -49,7 +51,7 @@ class SeededDropout(keras.layers.Layer):
 
     def _noise(self, shape):
         """Uniform numbers for this replica's share of the batch: its part of the whole batch's."""
-        seed = tf.stack([self.step, tf.constant(self.seed, tf.int64)])
+        seed = tf.stack([tf.convert_to_tensor(self.step), tf.constant(self.seed, tf.int64)])
         context = tf.distribute.get_replica_context()
         replicas = context.num_replicas_in_sync
         if replicas == 1:
@@ -122,6 +124,18 @@ class TransformerBlock(keras.layers.Layer):
             SeededDropout(stochastic_depth, per_example=True, seed=4 * seed + 2 + i)
             for i in range(2)
         ]
+
+    def build(self, input_shape):
+        wide = (*input_shape[:-1], self.mlp_ratio * self.hidden_dim)
+        self.attention_norm.build(input_shape)
+        self.query_key_value.build(input_shape)
+        self.attention_output.build(input_shape)
+        self.mlp_norm.build(input_shape)
+        self.mlp_hidden.build(input_shape)
+        self.mlp_output.build(wide)
+        for drop in (*self.drops, *self.skips):
+            drop.build(input_shape)
+        super().build(input_shape)
 
     def call(self, tokens, training=False):
         attended = self.attention_output(self._attend(self.attention_norm(tokens)))

@@ -14,9 +14,10 @@ from me_keras.layers.motion import MotionMaps, RegionStatistics, TokenMean
 from me_keras.layers.regions import RegionCrop
 from me_keras.layers.transformer import SeededDropout
 from me_keras.layers.warp import DenseWarp
-from me_keras.models.recognizer import DisplacementModel, Recognizer
+from me_keras.models.recognizer import DisplacementModel, Recognizer, rebuildable
 
 
+@rebuildable
 def frl_dgt(
     image_size=128,
     num_classes=3,
@@ -131,10 +132,11 @@ def with_attention(model):
     fusion = next((layer for layer in model.layers if layer.name == "global_fusion"), None)
     if fusion is None:
         raise ValueError("only a model with global fusion has attention over the regions")
-    _, attention = fusion(fusion.input, return_attention=True)
+    attention = fusion(fusion.input, return_attention=True)
     return keras.Model(model.input, {**model.output, "attention": attention}, name=model.name)
 
 
+@rebuildable
 def displacement_model(image_size=128, filters=(32, 64, 96), max_displacement=8.0):
     """The displacement generator alone, a `DisplacementModel`; outputs as `frl_dgt`'s."""
     inputs, outputs, _ = _displacement(image_size, filters, max_displacement)

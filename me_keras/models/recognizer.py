@@ -2,9 +2,12 @@
 
 Both are functional models with losses of their own. `compile()` without arguments takes the
 optimizer and the losses that `me_keras.loso` trains with. Importing this module registers all
-layers, losses and metrics of the package, so a saved model loads by itself.
+layers, losses and metrics of the package; `load_model` does both.
 """
 
+import functools
+import importlib
+import inspect
 import types
 import typing
 
@@ -12,21 +15,71 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from me_keras import keras_metrics, layers, losses
+from me_keras import compat, keras_metrics, layers, losses
 from me_keras.layers.regions import AVERAGE_REGIONS
 from me_keras.optimizer import FlatAdamW
 
 __all__ = ["DisplacementModel", "Recognizer", "layers"]
 
 
-class _SelfSupervised(keras.Model):
+def load_model(path, compile=True):  # noqa: A002, as Keras names it
+    """Loads a `.keras` file of a model of this package, written under Keras 2.15 or Keras 3.
+
+    `keras.models.load_model` does the same once this module is imported.
+
+    Args:
+        path: of the file.
+        compile: bool; False for a model that only predicts.
+    """
+    return keras.models.load_model(path, compile=compile)
+
+
+def rebuildable(builder):
+    """Decorates a builder: the files of its models hold its arguments instead of a graph.
+
+    Keras 2.15 and Keras 3 cannot read each other's graphs; arguments they can.
+
+    Args:
+        builder: function of plain arguments that returns a model of this module.
+    """
+
+    @functools.wraps(builder)
+    def build(*args, **kwargs):
+        model = builder(*args, **kwargs)
+        bound = inspect.signature(builder).bind(*args, **kwargs)
+        bound.apply_defaults()
+        model.recipe = {
+            "builder": f"{builder.__module__}.{builder.__name__}",
+            "arguments": dict(bound.arguments),
+            "policy": keras.mixed_precision.global_policy().name,
+        }
+        return model
+
+    return build
+
+
+class _SelfSupervised(compat.Model):
     """What both models share: the step, the metrics, and self-supervision by two frames.
 
     It has no `__init__` of its own: Keras revives only such a subclass of a functional model.
     """
 
     _settings: typing.Any = None  # what `compile` was called with
-    train_function: typing.Any  # Keras' own, None until it is made
+    recipe: typing.Any = None  # how to build it again; None for a graph made by hand
+
+    def get_config(self):
+        return super().get_config() if self.recipe is None else {"recipe": self.recipe}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        if "recipe" not in config:
+            return super().from_config(config, custom_objects)
+        recipe = config["recipe"]
+        module, name = recipe["builder"].rsplit(".", 1)
+        if not module.startswith("me_keras.models."):  # a file must not name any function
+            raise ValueError(f"{recipe['builder']} is no builder of this package")
+        with compat.policy(recipe["policy"]):
+            return getattr(importlib.import_module(module), name)(**recipe["arguments"])
 
     def _compile(self, optimizer, settings, metrics, **kwargs):
         super().compile(optimizer=FlatAdamW() if optimizer is None else optimizer, **kwargs)
@@ -41,35 +94,6 @@ class _SelfSupervised(keras.Model):
 
     def _trained(self):
         return self.trainable_variables
-
-    def make_train_function(self, force=False):
-        """As Keras makes it, but its loop over `steps_per_execution` is traced once, not twice.
-
-        AutoGraph traces Keras' loop once more to learn what a step returns. Here the metrics are
-        read after the loop.
-        """
-        if self.train_function is not None and not force:
-            return self.train_function
-        steps = self._steps_per_execution  # a variable
-        count = int(steps.numpy())
-        steps.assign(1)
-        step = super().make_train_function(force=True)
-        steps.assign(count)
-        if count == 1 or self.run_eagerly:
-            return step
-
-        @tf.function(reduce_retracing=True)
-        def train_function(iterator):
-            def one(done):
-                step(iterator)
-                return done + 1
-
-            limit = tf.identity(steps)  # Keras lowers it for what is left at the end
-            tf.while_loop(lambda done: done < limit, one, [tf.zeros_like(limit)])
-            return {metric.name: metric.result() for metric in self.metrics}
-
-        self.train_function = train_function
-        return train_function
 
     def train_step(self, data):
         with tf.GradientTape() as tape:
@@ -230,15 +254,19 @@ class Recognizer(_SelfSupervised):
     def __call__(self, inputs, *args, **kwargs):
         if isinstance(inputs, dict) and "regions" in self.input and "regions" not in inputs:
             boxes = np.array([AVERAGE_REGIONS], np.float32)  # (1, 9, 4)
-            batch = tf.shape(next(iter(inputs.values())))[0]
-            inputs = {**inputs, "regions": tf.tile(boxes, (batch, 1, 1))}
+            some = next(iter(inputs.values()))
+            if isinstance(some, np.ndarray):  # Keras 3 takes arrays or tensors, not both
+                regions = np.tile(boxes, (len(some), 1, 1))
+            else:
+                regions = tf.tile(boxes, (tf.shape(some)[0], 1, 1))
+            inputs = {**inputs, "regions": regions}
         return super().__call__(inputs, *args, **kwargs)
 
     def _trained(self):
         if self._settings.train_displacement or "half" not in self.output:
             return self.trainable_variables
-        kept = {v.ref() for v in self.displacement_model().trainable_variables}
-        return [v for v in self.trainable_variables if v.ref() not in kept]
+        kept = {id(v) for v in self.displacement_model().trainable_variables}
+        return [v for v in self.trainable_variables if id(v) not in kept]
 
     def displacement_model(self):
         """Its displacement generator alone, on the same layers: what warms up before the rest.

@@ -10,11 +10,12 @@ import keras
 from me_keras.layers.motion import MotionMaps
 from me_keras.layers.transformer import SeededDropout
 from me_keras.models.frl_dgt import joined
-from me_keras.models.recognizer import Recognizer
+from me_keras.models.recognizer import Recognizer, rebuildable
 
 SIZE = 28
 
 
+@rebuildable
 def ststnet(
     image_size=28,
     num_classes=3,

@@ -1,5 +1,8 @@
+import warnings
+
 import cv2
 import numpy as np
+import pytest
 import tensorflow as tf
 from contract import check_layer
 
@@ -41,6 +44,27 @@ def test_a_farneback_flow_rebuilds_the_onset(rng):
     flow[..., 0], flow[..., 1] = 2, 1
     rebuilt = dense_warp(apex[None, ..., None], flow)[0, ..., 0]
     np.testing.assert_allclose(rebuilt[4:-4, 4:-4], onset[4:-4, 4:-4], atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_values_and_gradients_are_tensorflow_addons(rng, channels):
+    """Also at whole pixels, where a bilinear gradient jumps, and far beyond the border."""
+    with warnings.catch_warnings():  # its end-of-life notice
+        warnings.simplefilter("ignore")
+        tfa = pytest.importorskip("tensorflow_addons")
+    image = tf.constant(rng.random((3, 12, 15, channels)), tf.float32)
+    flow = rng.normal(0, 4, (3, 12, 15, 2)).astype(np.float32)
+    flow[0] = np.round(flow[0])
+    flow[1, :3] = 0
+    flow, upstream = tf.constant(flow), tf.constant(rng.random(image.shape), tf.float32)
+    found = []
+    for warp in (dense_warp, lambda i, d: tfa.image.dense_image_warp(i, -d[..., ::-1])):
+        with tf.GradientTape() as tape:
+            tape.watch([image, flow])
+            warped = warp(image, flow)
+        found.append([warped, *tape.gradient(warped, [image, flow], upstream)])
+    for ours, theirs in zip(*found):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 def test_gradient_reaches_image_and_displacement(rng):

@@ -182,8 +182,7 @@ LOAD = """
 import sys
 import me_keras
 assert "tensorflow" not in sys.modules and "keras" not in sys.modules
-import keras
-model = keras.models.load_model(sys.argv[1])
+model = me_keras.load_model(sys.argv[1])
 print(type(model).__name__, model.optimizer.name, model.count_params())
 """
 
