@@ -3,10 +3,12 @@
 `evaluate(options)` trains and scores leave-one-subject-out, `search(options)` tunes, `export_model`
 writes a model for TensorFlow Serving, `Predictor(model)(clip)` answers a clip, `build_model` makes
 a `keras.Model` to fit. Nothing is loaded before it is used: `--help` of every command answers at
-once.
+once. What is used first raises `OptionError` where the installed packages cannot work together.
 """
 
 import importlib
+
+from pipelines import stack
 
 __version__ = "0.2.0"
 
@@ -22,6 +24,7 @@ __all__ = [*_PUBLIC, "build_model"]
 
 def build_model(name="frl_dgt", **arguments):
     """Builds a model by name: `me_keras.models.build`."""
+    stack.check()
     from me_keras import models
 
     return models.build(name, **arguments)
@@ -29,6 +32,7 @@ def build_model(name="frl_dgt", **arguments):
 
 def __getattr__(name):
     if name in _PUBLIC:
+        stack.check()
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'me_keras' has no attribute {name!r}")
 

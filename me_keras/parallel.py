@@ -109,9 +109,10 @@ def _set_up_child(count, places):
         places: folder of the locks that number the processes of this machine, which share out its
             GPUs; None where the process may use all GPUs that it sees.
     """
-    from pipelines import cli
+    from pipelines import cli, stack
 
     cli.quiet()
+    stack.check()  # of this machine, which may be another one
     import tensorflow as tf
 
     os.environ.pop("TF_CONFIG", None)  # it is no member of a MultiWorkerMirroredStrategy
