@@ -132,7 +132,14 @@ def run(code, **variables):
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, **pipes).stdout
 
 
-@pytest.mark.parametrize("use", ["me_keras.Options", "me_keras.build_model()"])
+@pytest.mark.parametrize(
+    "use",
+    [
+        "me_keras.Options",
+        "me_keras.build_model()",
+        "from me_keras import parallel; parallel._set_up_child(1, None)",  # on another machine
+    ],
+)
 def test_the_library_refuses_at_its_first_use_not_at_its_import(use):
     printed = run(f"import me_keras; print('imported'); {use}", KERAS_BACKEND="torch")
     assert printed.startswith("imported\n") and "OptionError: KERAS_BACKEND is torch" in printed
