@@ -3,7 +3,7 @@
 `evaluate(options)` trains and scores leave-one-subject-out, `search(options)` tunes, `export_model`
 writes a model for TensorFlow Serving, `Predictor(model)(clip)` answers a clip, `build_model` makes
 a `keras.Model` to fit. Nothing is loaded before it is used: `--help` of every command answers at
-once. What is used first raises `OptionError` where the installed packages cannot work together.
+once.
 """
 
 import importlib
@@ -31,6 +31,7 @@ def build_model(name="frl_dgt", **arguments):
 
 
 def __getattr__(name):
+    """What `_PUBLIC` names; `OptionError` where the installed packages cannot work together."""
     if name in _PUBLIC:
         stack.check()
         return getattr(importlib.import_module(_PUBLIC[name]), name)

@@ -44,7 +44,7 @@ def installed() -> str:
         raise OptionError(f"tensorflow {tensorflow} is too old, it has to be 2.15 or later: {ANEW}")
     design = _numbers(tensorflow) == (2, 15)
     if design != (_numbers(keras) < (3, 0)):
-        wanted = "keras==2.15.0" if design else "keras>=3"
+        wanted = "keras==2.15.0" if design else "keras>=3.10"
         raise OptionError(
             f"keras {keras} does not work with tensorflow {tensorflow}: pip install '{wanted}'"
         )

@@ -35,9 +35,9 @@ class Finding:
 
 
 def memory_for(batch_size: int) -> int:
-    """MiB that a process which trains the default model needs; a GPU needs no more.
+    """MiB that a process which trains the default model needs; of a GPU's, as an estimate.
 
-    Measured in float32 on a CPU: 1061 MiB with 32 pairs, 1688 with 128.
+    Measured in float32 on a CPU, with some room: 1061 MiB with 32 pairs, 1688 with 128.
     """
     return 1024 + 8 * batch_size
 
@@ -70,7 +70,7 @@ def _gpus(machine):
         )
     elif seen < left:
         yield Finding(
-            ERROR, f"TensorFlow sees {seen} of the {left} GPUs that nvidia-smi shows", GPU_PACKAGES
+            ERROR, f"TensorFlow sees {seen} GPUs, and nvidia-smi shows {left}", GPU_PACKAGES
         )
     elif left < shown:
         yield Finding(

@@ -67,7 +67,7 @@ def test_what_is_installed_names_the_stack(install, packages, name):
         ),
         (
             {**CURRENT, "keras": "2.15.0"},
-            "keras 2.15.0 does not work with tensorflow 2.19.1: pip install 'keras>=3'",
+            "keras 2.15.0 does not work with tensorflow 2.19.1: pip install 'keras>=3.10'",
         ),
         (
             {**DESIGN, "numpy": "2.0.2"},

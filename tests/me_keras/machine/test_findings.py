@@ -68,13 +68,13 @@ NONE_SEEN = {"devices": ()}
         (
             with_gpus(2, **NONE_SEEN),
             "error",
-            "TensorFlow sees 0 of the 2 GPUs that nvidia-smi shows",
+            "TensorFlow sees 0 GPUs, and nvidia-smi shows 2",
             "pip install -r requirements-gpu.txt",
         ),
         (
             with_gpus(2, **NONE_SEEN, variables=ONE),  # it is not the variable that hides them
             "error",
-            "TensorFlow sees 0 of the 1 GPUs",
+            "TensorFlow sees 0 GPUs, and nvidia-smi shows 1",
             "pip install -r requirements-gpu.txt",
         ),
         (
