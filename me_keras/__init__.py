@@ -2,11 +2,13 @@
 
 `evaluate(options)` trains and scores leave-one-subject-out, `search(options)` tunes, `export_model`
 writes a model for TensorFlow Serving, `Predictor(model)(clip)` answers a clip, `build_model` makes
-a `keras.Model` to fit, `load_model` reads one. Nothing is loaded before it is used: `--help` of every command answers at
-once.
+a `keras.Model` to fit, `load_model` reads one. Nothing is loaded before it is used: `--help` of
+every command answers at once.
 """
 
 import importlib
+
+from pipelines import stack
 
 __version__ = "0.2.0"
 
@@ -23,13 +25,16 @@ __all__ = [*_PUBLIC, "build_model"]
 
 def build_model(name="frl_dgt", **arguments):
     """Builds a model by name: `me_keras.models.build`."""
+    stack.check()
     from me_keras import models
 
     return models.build(name, **arguments)
 
 
 def __getattr__(name):
+    """What `_PUBLIC` names; `OptionError` where the installed packages cannot work together."""
     if name in _PUBLIC:
+        stack.check()
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'me_keras' has no attribute {name!r}")
 

@@ -61,4 +61,4 @@ class _Model(keras.Model):
         return train_function
 
 
-Model = keras.Model if KERAS_3 else _Model
+Model: typing.Any = keras.Model if KERAS_3 else _Model

@@ -70,15 +70,15 @@ class FlatAdamW(keras.optimizers.AdamW):
         )
         self.average = average
         # A namespace, so that Keras 3 does not count the model's variables among its own.
-        self._model = types.SimpleNamespace(groups=[])
+        self._trained = types.SimpleNamespace(groups=[])
 
     def build(self, var_list):
-        if self._model.groups:
+        if self._trained.groups:
             return
         kernels = [v for v in var_list if "kernel" in v.name]
         others = [v for v in var_list if "kernel" not in v.name]
-        self._model.groups = [group for group in (kernels, others) if group]
-        lengths = [sum(math.prod(v.shape) for v in group) for group in self._model.groups]
+        self._trained.groups = [group for group in (kernels, others) if group]
+        lengths = [sum(math.prod(v.shape) for v in group) for group in self._trained.groups]
         self._vectors = [self._vector(n, "vector") for n in lengths]
         self._averages = [self._vector(n, "average") for n in lengths]
         self.exclude_from_weight_decay(self._vectors[1 if kernels else 0 :])
@@ -95,7 +95,7 @@ class FlatAdamW(keras.optimizers.AdamW):
             self.build([v for _, v in grads_and_vars])
         flat = [
             _flat([_or_zeros(gradients.get(id(v)), v) for v in group])
-            for group in self._model.groups
+            for group in self._trained.groups
         ]
         _on_all_replicas(self._gather)
         iterations = super().apply_gradients(zip(flat, self._vectors), **kwargs)
@@ -104,25 +104,25 @@ class FlatAdamW(keras.optimizers.AdamW):
 
     def finalize_variable_values(self, var_list):
         """Copies the averaged weights to the variables: Keras calls it at the end of `fit`."""
-        if self.average and self._model.groups:
+        if self.average and self._trained.groups:
             self._copy(self._averages)
 
     def _gather(self, strategy=None):
-        for vector, group in zip(self._vectors, self._model.groups):
+        for vector, group in zip(self._vectors, self._trained.groups):
             vector.assign(_flat(group))
 
     def _publish(self, strategy=None):
         """Copies the vectors to the variables, and moves the average along."""
         step = tf.cast(self.iterations, tf.float32)
         keep = tf.minimum(self.average, step / (step + 10.0))
-        for vector, average, group in zip(self._vectors, self._averages, self._model.groups):
+        for vector, average, group in zip(self._vectors, self._averages, self._trained.groups):
             # At first the variables still hold the weights that the step started from.
             past = tf.where(step > 1.0, average, _flat(group))
             average.assign(past + (1.0 - keep) * (vector - past))
         self._copy(self._vectors)
 
     def _copy(self, vectors):
-        for vector, group in zip(vectors, self._model.groups):
+        for vector, group in zip(vectors, self._trained.groups):
             sizes = [math.prod(variable.shape) for variable in group]
             for variable, part in zip(group, tf.split(vector, sizes)):
                 variable.assign(tf.reshape(part, variable.shape))
@@ -141,8 +141,8 @@ class FlatAdamW(keras.optimizers.AdamW):
 
     def get_config(self):
         # Keras 2.15 and Keras 3 list arguments that the other does not know.
-        shared = ("name", "learning_rate", "weight_decay", "global_clipnorm")
-        shared += ("beta_1", "beta_2", "epsilon", "amsgrad")
+        shared = ["name", "learning_rate", "weight_decay", "global_clipnorm"]
+        shared += ["beta_1", "beta_2", "epsilon", "amsgrad"]
         config = super().get_config()
         return {**{name: config[name] for name in shared}, "average": self.average}
 

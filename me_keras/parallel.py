@@ -13,7 +13,7 @@ import os
 import tempfile
 
 from me_keras import ray_cluster
-from pipelines import parallel, silence
+from pipelines import parallel, silence, stack
 from pipelines.parallel import WAIT, Died, cores
 from pipelines.progress import say
 from pipelines.schema import OptionError
@@ -110,6 +110,7 @@ def _set_up_child(count, places):
             GPUs; None where the process may use all GPUs that it sees.
     """
     silence.quiet()
+    stack.check()  # of this machine, which may be another one
     import tensorflow as tf
 
     os.environ.pop("TF_CONFIG", None)  # it is no member of a MultiWorkerMirroredStrategy

@@ -12,7 +12,7 @@ import sys
 import threading
 import traceback
 
-from pipelines import silence
+from pipelines import silence, stack
 from pipelines.schema import DataError, OptionError
 
 STOPPED = 130  # exit code after Ctrl-C or SIGTERM
@@ -29,12 +29,14 @@ def run(command, *args, stopped="stopped", debug=False):
     through no fault of the program (`FloatingPointError`, `OSError`, `MemoryError`) one line and
     code 1; Ctrl-C and SIGTERM the line `stopped` and code 130, after `GRACE` seconds at the latest,
     also where a library makes another error of the interrupt, as TensorFlow does while it traces.
-    Anything else is a bug: its traceback, a line that asks to report it, and code 1.
+    Anything else is a bug: its traceback, a line that asks to report it, and code 1. Packages that
+    do not work together are a mistake for every command, also for one that needs no TensorFlow.
     """
     silence.quiet()
     asked = threading.Event()  # to stop
     try:
         with _stoppable(stopped, asked):
+            stack.check()
             return command(*args) or 0
     except (KeyboardInterrupt, Exception) as error:
         if asked.is_set() or isinstance(error, KeyboardInterrupt):

@@ -35,7 +35,8 @@ class _Quiet(importlib.abc.MetaPathFinder):
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
-            spec.loader.exec_module = functools.partial(_load, spec.loader.exec_module)
+            load = functools.partial(_load, spec.loader.exec_module)
+            spec.loader.exec_module = load  # type: ignore[method-assign]
         return spec
 
 
