@@ -164,6 +164,7 @@ class Trainer:
                 dataset,
                 epochs=epochs,
                 steps_per_epoch=self.steps_per_epoch,
+                shuffle=False,  # the dataset does
                 callbacks=[StopWhenDiverged(), *callbacks],
                 verbose=0,
             ).history
@@ -204,7 +205,7 @@ class Trainer:
         model.set_weights(self.model.get_weights())
         model.save(path)
 
-    @tf.function
+    @tf.function(autograph=False)
     def _predict_step(self, inputs):
         outputs = self._exact(inputs, training=False)
         probabilities = tf.nn.softmax(outputs["logits"])  # (b, k)
