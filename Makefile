@@ -20,8 +20,9 @@ MEANS := import sys; print('current' if sys.version_info >= (3, 12) else 'design
 TRIED = $(if $(PYTHON),"$(PYTHON)",$(BIN)/python $(VERSIONS:%=python%) python3 python)
 FOUND = $(shell for p in $(TRIED); do "$$p" -c "$(SUITS)" 2>/dev/null && { echo "$$p"; break; }; done)
 
-# More for pip: make demo PIP_FLAGS="--no-index --find-links wheels"
+# More for pip, at each of its calls: make demo PIP_FLAGS="--no-index --find-links wheels"
 PIP_FLAGS ?=
+PIP = ME_KERAS_STACK=$(HOLDS) $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO ?= --out runs/demo
 PYTEST := -m pytest -n 2 --dist loadfile
 OF_KERAS := $(addprefix tests/me_keras/,layers models test_losses.py test_keras_metrics.py test_optimizer.py test_training.py)
@@ -37,7 +38,7 @@ NO_PYTHON = found none of Python $(VERSIONS) with venv$(if $(PYTHON), at $(PYTHO
   its face models inside has no wheel for it yet. Install Python $(firstword $(filter 3.12,$(VERSIONS)) 3.11), or say \
   where one is: make PYTHON=/path/to/python
 
-.PHONY: demo test quick-test keras-test test-pythons lint types bench clean .venv
+.PHONY: demo test quick-test keras-test test-pythons lint types bench wheels clean .venv
 
 demo: $(READY)
 	$(BIN)/python -m me_keras.loso --dataset synthetic $(DEMO)
@@ -81,9 +82,14 @@ $(VENV)/.stack:
 	@echo $(or $(STACK),$(shell "$(FOUND)" -c "$(MEANS)")) >$@
 
 $(READY): $(VENV)/.stack setup.py constraints.txt constraints-current.txt
-	ME_KERAS_STACK=$(HOLDS) $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) -c $(CONSTRAINTS) -e '.[dev]'
+	$(PIP) install $(PIP_FLAGS) -c $(CONSTRAINTS) -e '.[dev]'
 	@rm -rf *.egg-info # else `python -m pip` here would read it, whichever stack it was written for
 	@touch $(READY)
+
+# All that an installation needs, for a machine of the same kind without a network
+wheels: $(VENV)/.stack
+	$(PIP) download --dest wheels $(PIP_FLAGS) -c $(CONSTRAINTS) '.[dev]'
+	@rm -rf *.egg-info
 
 clean:
 	rm -rf .venv .venv-* build *.egg-info

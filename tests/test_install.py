@@ -109,7 +109,7 @@ def test_all_that_an_installation_brings_is_pinned(asked):
 
 @pytest.fixture
 def make(tmp_path):
-    """`make(words, pythons)`: what make would do where only these Pythons are; a path with spaces."""
+    """`make(words, pythons)`: what make would do, in a path with spaces, with these Pythons."""
     folder, tools = tmp_path / "a folder", tmp_path / "some tools"
     folder.mkdir()
     tools.mkdir()
@@ -169,9 +169,10 @@ def test_where_make_cannot_go_on_it_says_so_in_one_line(make, pythons, words, sa
 def test_a_folder_keeps_the_stack_that_it_was_made_for(make, stack, constraints):
     (make.folder / ".venv").mkdir()
     (make.folder / ".venv" / ".stack").write_text(f"{stack}\n")
-    done = make("demo", "PIP_FLAGS=--no-index --find-links wheels")
-    assert f"ME_KERAS_STACK={stack} .venv/bin/python -m pip install" in done.stdout
-    assert f"--no-index --find-links wheels -c {constraints} -e '.[dev]'" in done.stdout
+    for target, call in (("demo", "install"), ("wheels", "download --dest wheels")):
+        done = make(target, "PIP_FLAGS=--no-index --find-links wheels")
+        assert f"ME_KERAS_STACK={stack} .venv/bin/python -m pip" in done.stdout
+        assert f" {call} --no-index --find-links wheels -c {constraints} " in done.stdout
     other = {"design": "current", "current": "design"}[stack]
     refused = make("demo", f"STACK={other}", "VENV=.venv")
     assert refused.returncode == 2 and f".venv holds the {stack} stack" in refused.stderr
