@@ -1,5 +1,12 @@
-"""Installs `me_keras` and `pipelines`. Versions are pinned in constraints.txt, not here."""
+"""Installs `me_keras` and `pipelines`. constraints*.txt pin what is left open here.
 
+Two stacks from one source, each the last set in which its TensorFlow works with all the others:
+"design" (TensorFlow 2.15, Keras 2) for Python 3.9 to 3.11, and "current" (TensorFlow 2.19, Keras 3)
+for Python 3.12. ME_KERAS_STACK=current in the environment chooses the current one on any Python;
+`make STACK=current` sets it.
+"""
+
+import os
 import pathlib
 import re
 
@@ -8,7 +15,14 @@ from setuptools import find_packages, setup
 HERE = pathlib.Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "me_keras" / "__init__.py").read_text())[1]
 
+# From which Python on the current stack is installed.
+FROM = {"": "3.12", "design": "3.13", "current": "3.9"}.get(os.environ.get("ME_KERAS_STACK", ""))
+if FROM is None:
+    raise SystemExit("error: ME_KERAS_STACK is design or current, or is not set")
+DESIGN, CURRENT = f"; python_version < '{FROM}'", f"; python_version >= '{FROM}'"
+
 TEST = [
+    "tensorflow-addons==0.23.0" + DESIGN,  # reference values of the warp; ended with Keras 2
     "pytest",
     "pytest-xdist",  # both cores for the tests
     "hypothesis",  # properties over many inputs instead of a few chosen ones
@@ -28,30 +42,34 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["me_keras*", "pipelines*"]),
-    python_requires=">=3.9,<3.12",  # the Pythons of TensorFlow 2.15
+    python_requires=">=3.9,<3.13",  # mediapipe, below, has no wheel for 3.13
     install_requires=[
-        # The last set in which all of these work together; numpy 2 breaks TensorFlow 2.15.
-        "tensorflow==2.15.1",
-        "keras==2.15.0",
-        "tensorflow-addons==0.23.0",  # dense_image_warp; imported in one module
-        "numpy>=1.23.5,<2",
+        "tensorflow==2.15.1" + DESIGN,
+        "tensorflow==2.19.1" + CURRENT,
+        "keras==2.15.0" + DESIGN,
+        "keras>=3.10,<=3.15.1" + CURRENT,  # Python 3.9 has it up to 3.10.0, 3.10 up to 3.12.4
+        # gRPC stubs of TensorFlow Serving, warm-up records
+        "tensorflow-serving-api==2.15.1" + DESIGN,
+        "tensorflow-serving-api==2.19.1" + CURRENT,
+        "grpcio",  # channels and servers for these stubs
+        "numpy>=1.23.5,<2",  # numpy 2 breaks TensorFlow 2.15 and mediapipe 0.10.21
         "scikit-learn",  # splits by subject
         "joblib",  # its loky: processes for clips, folds and trials, which notices one that died
         "filelock",  # one process at a time prepares a database, also on macOS
         "keras-tuner==1.4.8",
-        # Face landmarks, the model inside the wheel. It requires opencv-contrib-python, which
-        # holds all of opencv-python: listing that too would put two wheels over one cv2 folder.
+        # Face landmarks; the last with their model inside the wheel. It requires
+        # opencv-contrib-python, which holds all of opencv-python: listing that too would put
+        # two wheels over one cv2 folder.
         "mediapipe==0.10.21",
         "pandas<3",  # annotation tables; pandas 3 asks for numpy 2
         "openpyxl",  # .xlsx annotation sheets, for pandas
         "xlrd",  # .xls annotation sheets, for pandas
-        "tensorflow-serving-api==2.15.1",  # gRPC stubs of TensorFlow Serving, warm-up records
-        "grpcio",  # channels and servers for them
         "aiohttp",  # REST side of the development server
         "urllib3>=2",  # REST client, with its retries
         "jsonschema",  # checks contract.json of an exported model
         "jinja2",  # its model card
         "tqdm",  # progress bars
+        "setuptools<82",  # TensorBoard imports its pkg_resources, which 82 left out
         "matplotlib",  # figures
     ],
     extras_require={
