@@ -33,7 +33,6 @@ setup(
         # The last set in which all of these work together; numpy 2 breaks TensorFlow 2.15.
         "tensorflow==2.15.1",
         "keras==2.15.0",
-        "tensorflow-addons==0.23.0",  # dense_image_warp; imported in one module
         "numpy>=1.23.5,<2",
         "scikit-learn",  # splits by subject
         "joblib",  # its loky: processes for clips, folds and trials, which notices one that died

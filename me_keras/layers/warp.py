@@ -1,19 +1,10 @@
-"""Backward warping by a displacement, and its strain.
-
-The only module that imports `tensorflow_addons` (end of life, but its warp with gradient is the
-fastest one measured here for this TensorFlow).
-"""
-
-import warnings
+"""Backward warping by a displacement, and its strain."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from me_keras.layers.filters import spatial_gradient
-
-with warnings.catch_warnings():  # its end-of-life notice is for developers, not for users
-    warnings.simplefilter("ignore")
-    import tensorflow_addons as tfa
 
 
 def dense_warp(image, displacement):
@@ -30,11 +21,43 @@ def dense_warp(image, displacement):
     Reference: Jaderberg et al., 2015, arXiv:1506.02025, sec. 3.3. Deviation: clamps instead of
     zero-padding.
     """
-    # tfa subtracts its flow and wants (dy, dx)
+    image, displacement = tf.convert_to_tensor(image), tf.convert_to_tensor(displacement)
+    height, width, channels = image.shape[1:]
+    displacement = tf.where(tf.math.is_finite(displacement), displacement, 0.0)
     dx, dy = tf.split(displacement, 2, axis=-1)  # (b, h, w, 1) each
-    flow = tf.concat([-dy, -dx], axis=-1)  # (b, h, w, 2)
-    flow = tf.where(tf.math.is_finite(flow), flow, 0.0)
-    return tfa.image.dense_image_warp(image, flow)
+    columns, rows = (np.arange(n, dtype=np.float32)[:, None] for n in (width, height))
+    x = tf.clip_by_value(columns + dx, 0.0, width - 1.0)  # (b, h, w, 1)
+    y = tf.clip_by_value(rows[:, None] + dy, 0.0, height - 1.0)
+    left, top = tf.floor(tf.minimum(x, width - 2.0)), tf.floor(tf.minimum(y, height - 2.0))
+    x, y = tf.cast(x - left, image.dtype), tf.cast(y - top, image.dtype)  # in [0, 1]
+    # int64: TensorFlow computes int32 in the host's memory, and a GPU would wait for it.
+    first = tf.cast(tf.range(tf.shape(image)[0]), tf.int64) * (height * width)
+    corner = tf.cast(top * width + left, tf.int64)[..., 0] + first[:, None, None]  # (b, h, w)
+    pixels = tf.reshape(image, (-1, channels))
+    above, below = (
+        (1 - x) * _pick(pixels, corner + row) + x * _pick(pixels, corner + row + 1)
+        for row in (0, width)
+    )
+    return (1 - y) * above + y * below
+
+
+@tf.custom_gradient
+def _pick(pixels, index):
+    """`tf.gather`; its own gradient would ask the host for the number of pixels.
+
+    Args:
+        pixels: `(n, c)` float.
+        index: `(b, h, w)` int64 in [0, n).
+    Returns:
+        `(b, h, w, c)`.
+    """
+
+    def gradient(upstream):
+        upstream = tf.reshape(upstream, (-1, pixels.shape[-1]))
+        places = tf.reshape(index, [-1])
+        return tf.math.unsorted_segment_sum(upstream, places, tf.shape(pixels)[0]), None
+
+    return tf.gather(pixels, index), gradient
 
 
 def optical_strain(displacement, spacing=1.0):
