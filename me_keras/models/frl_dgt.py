@@ -106,8 +106,7 @@ def frl_dgt(
     tokens = {"regions": summary}
     if face_fusion:
         patches = [Patches(_face_patch(m.shape[1]))(m) for m in maps]  # (b, l, p p c_i) each
-        regional = TokenMean()(summary)  # (b, n)
-        regional = keras.layers.RepeatVector(patches[0].shape[1])(regional)  # (b, l, n)
+        regional = TokenMean(patches[0].shape[1])(summary)  # (b, l, n)
         tokens["face"] = fuse("face_fusion", [*patches, regional], seed=3)  # (b, l, hidden_dim)
 
     read = [_read(name, values, readout) for name, values in tokens.items()]

@@ -64,7 +64,8 @@ class _SelfSupervised(keras.Model):
                 step(iterator)
                 return done + 1
 
-            limit = tf.identity(steps)  # Keras lowers it for what is left at the end
+            # Keras lowers it for what is left at the end. int32: counted on the host, GPU or not.
+            limit = tf.cast(steps, tf.int32)
             tf.while_loop(lambda done: done < limit, one, [tf.zeros_like(limit)])
             return {metric.name: metric.result() for metric in self.metrics}
 
