@@ -75,7 +75,8 @@ def frl_dgt(
         inputs, outputs = {"motion": motion, "regions": regions}, {}
         stride = max(image_size // 64, 1)
         if stride > 1:
-            motion = keras.layers.AveragePooling2D(stride)(motion)
+            # float32: sub-pixel motion does not survive bfloat16
+            motion = keras.layers.AveragePooling2D(stride, dtype="float32")(motion)
         maps = MotionMaps(stride, name="motion_maps")(motion)
     else:
         inputs, outputs, generated = _displacement(image_size, filters, max_displacement)
