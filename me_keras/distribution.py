@@ -155,12 +155,12 @@ def precision(name: str):
     """Layers made inside compute in this precision; their weights stay float32.
 
     Args:
-        name: "off" or "bfloat16".
+        name: "off", "bfloat16" or "float16".
     """
     import keras
 
     before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy("float32" if name == "off" else "mixed_bfloat16")
+    keras.mixed_precision.set_global_policy("float32" if name == "off" else f"mixed_{name}")
     try:
         yield
     finally:

@@ -29,7 +29,11 @@ class _SelfSupervised(keras.Model):
     train_function: typing.Any  # Keras' own, None until it is made
 
     def _compile(self, optimizer, settings, metrics, **kwargs):
-        super().compile(optimizer=FlatAdamW() if optimizer is None else optimizer, **kwargs)
+        if optimizer is None:
+            optimizer = FlatAdamW(dynamic_scale=self.compute_dtype == "float16")
+        super().compile(optimizer=optimizer, **kwargs)
+        if isinstance(optimizer, FlatAdamW):
+            self.optimizer = optimizer  # in float16 Keras would wrap it, but it scales by itself
         # Namespaces, so that Keras does not take what is in them for weights of the model.
         self._settings = types.SimpleNamespace(**settings)
         self._meters = types.SimpleNamespace(loss=keras.metrics.Mean(name="loss"), **metrics)
@@ -77,6 +81,7 @@ class _SelfSupervised(keras.Model):
             loss = self._loss(data, training=True)
             # The optimizer adds the replicas' gradients up.
             share = loss / tf.distribute.get_strategy().num_replicas_in_sync
+            share = getattr(self.optimizer, "scale_loss", tf.identity)(share)  # for float16
         variables = self._trained()
         pairs = zip(tape.gradient(share, variables), variables)
         self.optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])
