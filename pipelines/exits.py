@@ -22,7 +22,11 @@ TENSORFLOW = ("Aborted", "DataLoss", "DeadlineExceeded", "PermissionDenied", "Un
 
 
 def quiet():
-    """Silences the start-up noise of C++ libraries; call before they are imported."""
+    """Silences the start-up noise of C++ libraries; call before they are imported.
+
+    Quiet neighbour of other processes on a GPU, too: TensorFlow takes memory as it needs it.
+    """
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
@@ -62,7 +66,11 @@ def explain(error):
         return 1, f"{error.filename or 'the disk'}: the disk is full: free some space"
     kind = type(error).__name__.removesuffix("Error")
     if isinstance(error, MemoryError) or kind == "ResourceExhausted":
-        return 1, f"out of memory or disk: {_gist(error)}"
+        gist = _gist(error)
+        if "GPU" in gist:  # the device or its allocator
+            remedy = "lower --batch-size, or train in half precision: --mixed-precision"
+            return 1, f"out of GPU memory: {remedy}: {gist}"
+        return 1, f"out of memory or disk: {gist}"
     if kind in TENSORFLOW and type(error).__module__.startswith("tensorflow"):
         return 1, f"TensorFlow: {_gist(error)}"
     if isinstance(error, (FloatingPointError, OSError)):
