@@ -1,6 +1,5 @@
 """What differs between Keras 2.15 and Keras 3, and nothing else."""
 
-import contextlib
 import typing
 
 import keras
@@ -10,17 +9,6 @@ KERAS_3 = keras.__version__.startswith("3.")
 
 # For `add_weight(aggregation=...)`: every replica counts alike, so one of them is read.
 ONLY_FIRST_REPLICA = "only_first_replica" if KERAS_3 else tf.VariableAggregation.ONLY_FIRST_REPLICA
-
-
-@contextlib.contextmanager
-def policy(name):
-    """Layers made inside have this dtype policy, such as "float32" or "mixed_bfloat16"."""
-    before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy(name)
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_global_policy(before)
 
 
 class _Model(keras.Model):
@@ -53,7 +41,8 @@ class _Model(keras.Model):
                 step(iterator)
                 return done + 1
 
-            limit = tf.identity(steps)  # Keras lowers it for what is left at the end
+            # Keras lowers it for what is left at the end. int32: counted on the host, GPU or not.
+            limit = tf.cast(steps, tf.int32)
             tf.while_loop(lambda done: done < limit, one, [tf.zeros_like(limit)])
             return {metric.name: metric.result() for metric in self.metrics}
 

@@ -6,7 +6,6 @@ do with a wrong set-up (a traceback, or silence) into one line.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import json
@@ -150,18 +149,12 @@ def resolve_precision(asked: str) -> str:
     return "bfloat16" if has_bfloat16() else "off"
 
 
-@contextlib.contextmanager
 def precision(name: str):
     """Layers made inside compute in this precision; their weights stay float32.
 
     Args:
-        name: "off" or "bfloat16".
+        name: "off", "bfloat16" or "float16".
     """
-    import keras
+    from me_keras.models.recognizer import policy
 
-    before = keras.mixed_precision.global_policy()
-    keras.mixed_precision.set_global_policy("float32" if name == "off" else "mixed_bfloat16")
-    try:
-        yield
-    finally:
-        keras.mixed_precision.set_global_policy(before)
+    return policy("float32" if name == "off" else f"mixed_{name}")

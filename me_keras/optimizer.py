@@ -13,6 +13,9 @@ import types
 import keras
 import tensorflow as tf
 
+LOSS_SCALE = 2.0**15  # at the start, as in Keras' LossScaleOptimizer
+GROWTH_STEPS = 2000  # finite steps after which the scale is doubled, as there
+
 
 @keras.saving.register_keras_serializable(package="me_keras")
 class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
@@ -49,6 +52,10 @@ class FlatAdamW(keras.optimizers.AdamW):
         weight_decay: float, decoupled.
         average: float in [0, 1), momentum of the averaged weights; 0 averages nothing.
         global_clipnorm: float, largest norm of the whole gradient.
+        dynamic_scale: bool, for float16, whose small gradients would be zero: `scale_loss`
+            enlarges the loss, and the gradients are divided again. A step that is not finite
+            leaves everything as it was and halves the scale; 2000 finite ones double it. (Keras'
+            LossScaleOptimizer branches on the host, and has other methods in Keras 2 and 3.)
         **kwargs: as `keras.optimizers.AdamW`.
     """
 
@@ -58,6 +65,7 @@ class FlatAdamW(keras.optimizers.AdamW):
         weight_decay=0.01,
         average=0.99,
         global_clipnorm=1.0,
+        dynamic_scale=False,
         name="FlatAdamW",
         **kwargs,
     ):
@@ -69,6 +77,7 @@ class FlatAdamW(keras.optimizers.AdamW):
             **kwargs,
         )
         self.average = average
+        self.dynamic_scale = dynamic_scale
         # A namespace, so that Keras 3 does not count the model's variables among its own.
         self._trained = types.SimpleNamespace(groups=[])
 
@@ -79,13 +88,23 @@ class FlatAdamW(keras.optimizers.AdamW):
         others = [v for v in var_list if "kernel" not in v.name]
         self._trained.groups = [group for group in (kernels, others) if group]
         lengths = [sum(math.prod(v.shape) for v in group) for group in self._trained.groups]
-        self._vectors = [self._vector(n, "vector") for n in lengths]
-        self._averages = [self._vector(n, "average") for n in lengths]
+        self._vectors = [self._variable((n,), "vector") for n in lengths]
+        self._averages = [self._variable((n,), "average") for n in lengths]
+        if self.dynamic_scale:  # zeros at the start, as all of the optimizer's variables
+            self._doublings = self._variable((), "doublings")
+            self._finite_steps = self._variable((), "finite_steps")
         self.exclude_from_weight_decay(self._vectors[1 if kernels else 0 :])
         super().build(self._vectors)
 
-    def _vector(self, length, name):
-        return self.add_variable(shape=(length,), dtype="float32", name=name)
+    def _variable(self, shape, name):
+        return self.add_variable(shape=shape, dtype="float32", name=name)
+
+    def scale_loss(self, loss):
+        """The loss whose gradients `apply_gradients` takes. `build` comes first."""
+        return loss * self._scale() if self.dynamic_scale else loss
+
+    def _scale(self):
+        return LOSS_SCALE * tf.pow(2.0, self._doublings)
 
     def apply_gradients(self, grads_and_vars, **kwargs):
         """One step; variables without a gradient only decay."""
@@ -97,9 +116,11 @@ class FlatAdamW(keras.optimizers.AdamW):
             _flat([_or_zeros(gradients.get(id(v)), v) for v in group])
             for group in self._trained.groups
         ]
-        _on_all_replicas(self._gather)
+        if self.dynamic_scale:
+            flat = [gradient / self._scale() for gradient in flat]
+        moments = _on_all_replicas(self._gather)
         iterations = super().apply_gradients(zip(flat, self._vectors), **kwargs)
-        _on_all_replicas(self._publish)
+        _on_all_replicas(self._publish, moments)
         return iterations
 
     def finalize_variable_values(self, var_list):
@@ -108,18 +129,43 @@ class FlatAdamW(keras.optimizers.AdamW):
             self._copy(self._averages)
 
     def _gather(self, strategy=None):
+        """Copies the variables to the vectors. Returns what Adam's moments are before the step."""
         for vector, group in zip(self._vectors, self._trained.groups):
             vector.assign(_flat(group))
+        return [tf.identity(m) for m in self._moments()] if self.dynamic_scale else []
 
-    def _publish(self, strategy=None):
+    def _moments(self):
+        return [*self._momentums, *self._velocities]
+
+    def _publish(self, strategy=None, moments=()):
         """Copies the vectors to the variables, and moves the average along."""
+        taken = self._undo_overflow(moments) if self.dynamic_scale else 1.0
         step = tf.cast(self.iterations, tf.float32)
-        keep = tf.minimum(self.average, step / (step + 10.0))
+        share = taken * (1.0 - tf.minimum(self.average, step / (step + 10.0)))
         for vector, average, group in zip(self._vectors, self._averages, self._trained.groups):
             # At first the variables still hold the weights that the step started from.
-            past = tf.where(step > 1.0, average, _flat(group))
-            average.assign(past + (1.0 - keep) * (vector - past))
+            past = tf.where(step > taken, average, _flat(group))
+            average.assign(past + share * (vector - past))
         self._copy(self._vectors)
+
+    def _undo_overflow(self, moments):
+        """Puts all back if the step is not finite, and moves the scale. Masks: no branch waits.
+
+        Returns:
+            () float32: 1 if the step was taken, 0 if it was undone.
+        """
+        before = [*moments, *map(_flat, self._trained.groups)]
+        states = [*self._moments(), *self._vectors]
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(state)) for state in states])
+        for state, old in zip(states, before):
+            state.assign(tf.where(finite, state, old))
+        self.iterations.assign_sub(tf.cast(~finite, tf.int64))
+        taken = tf.cast(finite, tf.float32)
+        count = taken * (self._finite_steps + 1.0)
+        grows = tf.cast(count >= GROWTH_STEPS, tf.float32)
+        self._doublings.assign_add(grows + taken - 1.0)
+        self._finite_steps.assign(count * (1.0 - grows))
+        return taken
 
     def _copy(self, vectors):
         for vector, group in zip(vectors, self._trained.groups):
@@ -128,8 +174,9 @@ class FlatAdamW(keras.optimizers.AdamW):
                 variable.assign(tf.reshape(part, variable.shape))
 
     def _state(self):
-        moments = zip(self._momentums, self._velocities)
-        return [self.iterations, *self._vectors, *self._averages, *itertools.chain(*moments)]
+        moments = itertools.chain(*zip(self._momentums, self._velocities))
+        scale = [self._doublings, self._finite_steps] if self.dynamic_scale else []
+        return [self.iterations, *self._vectors, *self._averages, *scale, *moments]
 
     def save_own_variables(self, store):
         for i, variable in enumerate(self._state()):
@@ -144,7 +191,8 @@ class FlatAdamW(keras.optimizers.AdamW):
         shared = ["name", "learning_rate", "weight_decay", "global_clipnorm"]
         shared += ["beta_1", "beta_2", "epsilon", "amsgrad"]
         config = super().get_config()
-        return {**{name: config[name] for name in shared}, "average": self.average}
+        own = {"average": self.average, "dynamic_scale": self.dynamic_scale}
+        return {**{name: config[name] for name in shared}, **own}
 
 
 def _flat(tensors):
@@ -155,10 +203,9 @@ def _or_zeros(gradient, variable):
     return tf.zeros_like(variable) if gradient is None else gradient
 
 
-def _on_all_replicas(function):
-    """Calls `function` once for all replicas, between their computations."""
+def _on_all_replicas(function, *args):
+    """Calls `function(strategy, *args)` once for all replicas, between their computations."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
-        function()
-    else:
-        context.merge_call(function)
+        return function(None, *args)
+    return context.merge_call(function, args=args)

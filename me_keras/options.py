@@ -112,10 +112,15 @@ class TrainingOptions:
     mirror_test: bool = option(True, "average the prediction with the mirrored face's")
     mixed_precision: Optional[str] = option(
         None,
-        "train in bfloat16 where the hardware has it (auto); prediction is in float32 always "
-        "(default: auto for frames, off for flow images)",
-        ("auto", "off", "bfloat16"),
+        "train in bfloat16 where the hardware has it (auto); float16, with a loss scale, for GPUs "
+        "without; prediction is in float32 always (default: auto for frames, off for flow images)",
+        ("auto", "off", "bfloat16", "float16"),
         common=True,
+    )
+    tf32: bool = option(
+        False,
+        "let GPUs round the factors of float32 products to TF32's 10 bits: faster; TensorFlow's "
+        "own default. Off here: filters and motion are such products, and results like a CPU's",
     )
     jit: bool = option(False, "compile training steps with XLA: for GPUs; slower on CPUs")
 

@@ -120,8 +120,6 @@ def _set_up_child(count, places):
     if gpus and places is not None:
         gpus = [gpus[take_place(places) % len(gpus)]]
         tf.config.set_visible_devices(gpus, "GPU")
-    for gpu in gpus:
-        tf.config.experimental.set_memory_growth(gpu, True)
 
 
 _held_places: list = []  # a lock is let go when nobody holds its object any more

@@ -69,7 +69,7 @@ class Trainer:
         self._shape = (image_size, num_classes, motion_channels)
         self._initial = {}
         training = options.training
-        precision = distribution.resolve_precision(training.mixed_precision)
+        precision = self._precision = distribution.resolve_precision(training.mixed_precision)
         with self.strategy.scope():
             with distribution.precision(precision):
                 self.model = self._build(training.jit)
@@ -118,7 +118,8 @@ class Trainer:
     def _optimizer(self, epochs, average):
         training = self.options.training
         schedule = WarmupCosine(training.learning_rate, epochs * self.steps_per_epoch)
-        return FlatAdamW(schedule, training.weight_decay, average)
+        scales = self._precision == "float16"
+        return FlatAdamW(schedule, training.weight_decay, average, dynamic_scale=scales)
 
     def reset(self, seed):
         """Puts weights and dropout streams to the start of `seed`."""
@@ -227,6 +228,11 @@ class Trainer:
         return {**mirrored, "regions": mirror_boxes(inputs["regions"], self.mirrored_regions)}
 
 
-def make_deterministic():
-    """Same seed, same result, to the bit: call before the first TensorFlow operation."""
+def make_deterministic(tf32=False):
+    """Same seed, same result, to the bit: call before the first TensorFlow operation.
+
+    Args:
+        tf32: bool; whether a GPU may round the factors of float32 products to TF32.
+    """
     tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_tensor_float_32_execution(tf32)

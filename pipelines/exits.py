@@ -58,7 +58,11 @@ def explain(error):
         return 1, f"{error.filename or 'the disk'}: the disk is full: free some space"
     kind = type(error).__name__.removesuffix("Error")
     if isinstance(error, MemoryError) or kind == "ResourceExhausted":
-        return 1, f"out of memory or disk: {_gist(error)}"
+        gist = _gist(error)
+        if "GPU" in gist:  # the device or its allocator
+            remedy = "lower --batch-size, or train in half precision: --mixed-precision"
+            return 1, f"out of GPU memory: {remedy}: {gist}"
+        return 1, f"out of memory or disk: {gist}"
     if kind in TENSORFLOW and type(error).__module__.startswith("tensorflow"):
         return 1, f"TensorFlow: {_gist(error)}"
     if isinstance(error, (FloatingPointError, OSError)):

@@ -18,7 +18,11 @@ _kept: list = []  # stderr's own descriptor while a block is open, once per open
 
 
 def quiet():
-    """Silences the start-up noise of C++ libraries; call before they are imported."""
+    """Silences the start-up noise of C++ libraries; call before they are imported.
+
+    A quiet neighbour of other processes on a GPU, too: TensorFlow takes memory as it needs it.
+    """
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")

@@ -124,7 +124,7 @@ def make_trainer(options, prepared, steps_per_epoch=None):
     """
     from me_keras.training import Trainer, make_deterministic
 
-    make_deterministic()
+    make_deterministic(options.training.tf32)
     return Trainer(
         options,
         image_size=prepared.image_size,

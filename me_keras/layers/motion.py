@@ -67,7 +67,20 @@ class RegionStatistics(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="me_keras")
 class TokenMean(keras.layers.Layer):
-    """Mean over the tokens: `(b, …, l, c)` to `(b, …, c)`."""
+    """Mean over the tokens: `(b, …, l, c)` to `(b, …, c)`.
+
+    Args:
+        repeats: int n; the mean n times, `(b, …, n, c)`; 0: once, without that axis.
+    """
+
+    def __init__(self, repeats=0, **kwargs):
+        super().__init__(**kwargs)
+        self.repeats = repeats
 
     def call(self, tokens):
-        return tf.reduce_mean(tokens, axis=-2)
+        mean = tf.reduce_mean(tokens, axis=-2, keepdims=self.repeats > 0)
+        # Added: a GPU waits for the host in the gradient of `tf.tile`.
+        return mean + tf.zeros((self.repeats, 1), mean.dtype) if self.repeats else mean
+
+    def get_config(self):
+        return {**super().get_config(), "repeats": self.repeats}

@@ -51,16 +51,26 @@ class SeededDropout(keras.layers.Layer):
 
     def _noise(self, shape):
         """Uniform numbers for this replica's share of the batch: its part of the whole batch's."""
-        seed = tf.stack([tf.convert_to_tensor(self.step), tf.constant(self.seed, tf.int64)])
         context = tf.distribute.get_replica_context()
         replicas = context.num_replicas_in_sync
         if replicas == 1:
-            return tf.random.stateless_uniform(shape, seed)
+            return self._uniform(shape)
         share, rest = shape[:1], shape[1:]
         whole = tf.concat([replicas * share, rest], axis=0)
-        noise = tf.random.stateless_uniform(whole, seed)
+        noise = self._uniform(whole)
         noise = tf.reshape(noise, tf.concat([[replicas], shape], axis=0))
         return noise[context.replica_id_in_sync_group]
+
+    def _uniform(self, shape):
+        """Philox's uniform numbers in [0, 1): the key is the seed, the counter starts at the step.
+
+        `tf.random.stateless_uniform` would make both from a seed that it reads on the host, and a
+        GPU would wait for it at every layer.
+        """
+        step = tf.convert_to_tensor(self.step)
+        counter = tf.bitcast(tf.stack([tf.zeros_like(step), step]), tf.uint64)
+        key = tf.constant([self.seed], tf.uint64)
+        return tf.raw_ops.StatelessRandomUniformV2(shape=shape, key=key, counter=counter, alg=1)
 
     def get_config(self):
         return {

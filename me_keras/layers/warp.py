@@ -1,6 +1,7 @@
 """Backward warping by a displacement, and its strain."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from me_keras.layers.filters import spatial_gradient
@@ -21,38 +22,57 @@ def dense_warp(image, displacement):
     zero-padding. Values and both gradients are those of tensorflow-addons' `dense_image_warp`
     at `-displacement[..., ::-1]`.
     """
+    image, displacement = tf.convert_to_tensor(image), tf.convert_to_tensor(displacement)
+    height, width, channels = image.shape[1:]
     displacement = tf.where(tf.math.is_finite(displacement), displacement, 0.0)
     dx, dy = tf.split(displacement, 2, axis=-1)  # (b, h, w, 1) each
-    batch, height, width = tf.unstack(tf.shape(image)[:3])
-    left, right_share = _neighbours(dx, width, axis=2)
-    top, bottom_share = _neighbours(dy, height, axis=1)
-    images = tf.reshape(tf.range(batch), (-1, 1, 1, 1))
-    index = tf.squeeze((images * height + top) * width + left, -1)  # (b, h, w), top left pixel
-    pixels = tf.reshape(image, (-1, image.shape[-1]))  # (b * h * w, c)
+    columns, rows = (np.arange(n, dtype=np.float32)[:, None] for n in (width, height))
+    left, x = _neighbours(columns + dx, width)
+    top, y = _neighbours(rows[:, None] + dy, height)
+    # int64: TensorFlow computes int32 in the host's memory, and a GPU would wait for it.
+    first = tf.cast(tf.range(tf.shape(image)[0]), tf.int64) * (height * width)
+    corner = tf.cast(top * width + left, tf.int64)[..., 0] + first[:, None, None]  # (b, h, w)
+    pixels = tf.reshape(image, (-1, channels))
 
-    def row(first):
-        """Between the pixel at `first` and the one on its right: `(b, h, w, c)`."""
-        values, following = tf.gather(pixels, first), tf.gather(pixels, first + 1)
-        return values + tf.cast(right_share, image.dtype) * (following - values)
+    def row(index):
+        """Between the pixel at `index` and the one on its right: `(b, h, w, c)`."""
+        value, right = _pick(pixels, index), _pick(pixels, index + 1)
+        return value + tf.cast(x, image.dtype) * (right - value)
 
-    upper, lower = row(index), row(index + width)
-    return upper + tf.cast(bottom_share, image.dtype) * (lower - upper)
+    above, below = row(corner), row(corner + width)
+    return above + tf.cast(y, image.dtype) * (below - above)
 
 
-def _neighbours(offset, length, axis):
-    """The pixel before the place that each pixel looks at, and the share of the one after it.
+def _neighbours(place, length):
+    """The pixel before a place along one axis, and the share of the one after it.
 
     Args:
-        offset: `(b, h, w, 1)` float, pixels along `axis`.
-        length: int32, pixels along `axis`.
+        place: float, pixels.
+        length: int, pixels of the axis.
     Returns:
-        `(b, h, w, 1)` int32 in [0, length - 2] and `(b, h, w, 1)` float in [0, 1].
+        float, whole numbers in [0, length - 2], and float in [0, 1].
     """
-    grid = tf.range(tf.cast(length, offset.dtype), dtype=offset.dtype)
-    place = offset + tf.reshape(grid, [-1 if i == axis else 1 for i in range(4)])
-    last = tf.cast(length - 2, offset.dtype)
-    first = tf.minimum(tf.maximum(0.0, tf.floor(place)), last)
-    return tf.cast(first, tf.int32), tf.minimum(tf.maximum(0.0, place - first), 1.0)
+    first = tf.minimum(tf.maximum(0.0, tf.floor(place)), length - 2.0)
+    return first, tf.minimum(tf.maximum(0.0, place - first), 1.0)
+
+
+@tf.custom_gradient
+def _pick(pixels, index):
+    """`tf.gather`; its own gradient would ask the host for the number of pixels.
+
+    Args:
+        pixels: `(n, c)` float.
+        index: `(b, h, w)` int64 in [0, n).
+    Returns:
+        `(b, h, w, c)`.
+    """
+
+    def gradient(upstream):
+        upstream = tf.reshape(upstream, (-1, pixels.shape[-1]))
+        places = tf.reshape(index, [-1])
+        return tf.math.unsorted_segment_sum(upstream, places, tf.shape(pixels)[0]), None
+
+    return tf.gather(pixels, index), gradient
 
 
 def optical_strain(displacement, spacing=1.0):

@@ -76,7 +76,8 @@ def frl_dgt(
         inputs, outputs = {"motion": motion, "regions": regions}, {}
         stride = max(image_size // 64, 1)
         if stride > 1:
-            motion = keras.layers.AveragePooling2D(stride)(motion)
+            # float32: sub-pixel motion does not survive bfloat16
+            motion = keras.layers.AveragePooling2D(stride, dtype="float32")(motion)
         maps = MotionMaps(stride, name="motion_maps")(motion)
     else:
         inputs, outputs, generated = _displacement(image_size, filters, max_displacement)
@@ -107,8 +108,7 @@ def frl_dgt(
     tokens = {"regions": summary}
     if face_fusion:
         patches = [Patches(_face_patch(m.shape[1]))(m) for m in maps]  # (b, l, p p c_i) each
-        regional = TokenMean()(summary)  # (b, n)
-        regional = keras.layers.RepeatVector(patches[0].shape[1])(regional)  # (b, l, n)
+        regional = TokenMean(patches[0].shape[1])(summary)  # (b, l, n)
         tokens["face"] = fuse("face_fusion", [*patches, regional], seed=3)  # (b, l, hidden_dim)
 
     read = [_read(name, values, readout) for name, values in tokens.items()]

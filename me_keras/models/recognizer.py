@@ -5,6 +5,7 @@ optimizer and the losses that `me_keras.loso` trains with. Importing this module
 layers, losses and metrics of the package; `load_model` does both.
 """
 
+import contextlib
 import functools
 import importlib
 import inspect
@@ -58,6 +59,17 @@ def rebuildable(builder):
     return build
 
 
+@contextlib.contextmanager
+def policy(name):
+    """Layers made inside have this dtype policy, such as "float32" or "mixed_bfloat16"."""
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy(name)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(before)
+
+
 class _SelfSupervised(compat.Model):
     """What both models share: the step, the metrics, and self-supervision by two frames.
 
@@ -78,11 +90,15 @@ class _SelfSupervised(compat.Model):
         module, name = recipe["builder"].rsplit(".", 1)
         if not module.startswith("me_keras.models."):  # a file must not name any function
             raise ValueError(f"{recipe['builder']} is no builder of this package")
-        with compat.policy(recipe["policy"]):
+        with policy(recipe["policy"]):
             return getattr(importlib.import_module(module), name)(**recipe["arguments"])
 
     def _compile(self, optimizer, settings, metrics, **kwargs):
-        super().compile(optimizer=FlatAdamW() if optimizer is None else optimizer, **kwargs)
+        if optimizer is None:
+            optimizer = FlatAdamW(dynamic_scale=self.compute_dtype == "float16")
+        super().compile(optimizer=optimizer, **kwargs)
+        if isinstance(optimizer, FlatAdamW):
+            self.optimizer = optimizer  # in float16 Keras would wrap it, but it scales by itself
         # Namespaces, so that Keras does not take what is in them for weights of the model.
         self._settings = types.SimpleNamespace(**settings)
         self._meters = types.SimpleNamespace(loss=keras.metrics.Mean(name="loss"), **metrics)
@@ -100,6 +116,7 @@ class _SelfSupervised(compat.Model):
             loss = self._loss(data, training=True)
             # The optimizer adds the replicas' gradients up.
             share = loss / tf.distribute.get_strategy().num_replicas_in_sync
+            share = getattr(self.optimizer, "scale_loss", tf.identity)(share)  # for float16
         variables = self._trained()
         pairs = zip(tape.gradient(share, variables), variables)
         self.optimizer.apply_gradients([(g, v) for g, v in pairs if g is not None])

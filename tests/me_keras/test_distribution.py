@@ -70,6 +70,8 @@ def test_one_machine_of_several_writes_the_results(monkeypatch):
 def test_precision_is_that_of_layers_made_inside():
     with distribution.precision("bfloat16"):
         mixed = keras.layers.Dense(2)
+    with distribution.precision("float16"):
+        assert keras.layers.Dense(2).compute_dtype == "float16"
     exact = keras.layers.Dense(2)
     assert (mixed.compute_dtype, exact.compute_dtype) == ("bfloat16", "float32")
     assert mixed(np.ones((1, 3), np.float32)).dtype == tf.bfloat16
@@ -89,7 +91,7 @@ STEPS = """
 import json, sys
 import numpy as np
 import tensorflow as tf
-replicas, name = int(sys.argv[1]), sys.argv[2]
+replicas, name, precision = int(sys.argv[1]), *sys.argv[2:]
 from me_keras import distribution
 if replicas > 1:
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -102,7 +104,7 @@ from pipelines import cli
 make_deterministic()
 options = cli.replace(
     resolve(Options(), "frames"), epochs=20, warmup_epochs=2, batch_size=8, filters=(8, 12),
-    hidden_dim=16, num_heads=2, dropout=0.2, learning_rate=3e-3, mixed_precision="off",
+    hidden_dim=16, num_heads=2, dropout=0.2, learning_rate=3e-3, mixed_precision=precision,
     stochastic_depth=0.2,
 )
 from pipelines.schema import MIRRORED_REGIONS
@@ -119,10 +121,10 @@ print(json.dumps(float(sum(abs(w.numpy()).sum() for w in trainer.model.trainable
 """
 
 
-def start(replicas, strategy, **environment):
+def start(replicas, strategy, precision="off", **environment):
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
     environment.pop("TF_CONFIG", None) if "TF_CONFIG" not in environment else None
-    command = [sys.executable, "-c", STEPS, str(replicas), strategy]
+    command = [sys.executable, "-c", STEPS, str(replicas), strategy, precision]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, text=True, env=environment, **pipes)
 
@@ -144,6 +146,13 @@ def test_two_replicas_train_as_one(one_device):
     history, weights = outcome(start(2, "mirrored"))
     np.testing.assert_allclose(history, one_device[0], atol=1e-5)
     np.testing.assert_allclose(weights, one_device[1], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_replicas_in_float16_train_as_one():
+    one, two = (outcome(start(n, name, "float16")) for n, name in ((1, "default"), (2, "mirrored")))
+    np.testing.assert_allclose(two[0], one[0], atol=0.02)
+    np.testing.assert_allclose(two[1], one[1], rtol=1e-3)
 
 
 @pytest.mark.slow

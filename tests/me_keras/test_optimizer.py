@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from me_keras import optimizer
 from me_keras.optimizer import FlatAdamW, WarmupCosine
 
 
@@ -61,6 +62,55 @@ def test_average_by_hand():
     np.testing.assert_allclose(seen, [1.5, 2.5, 3.5, 4.5, 5.5], rtol=1e-3)  # Adam's constant steps
     flat.finalize_variable_values([weight])
     np.testing.assert_allclose(weight, [average], rtol=1e-5)
+
+
+def scaled_step(flat, gradients, weights):
+    scale = float(flat.scale_loss(1.0))
+    flat.apply_gradients([(scale * g, v) for g, v in zip(gradients, weights)])
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+@pytest.mark.parametrize("place", [0, 1])  # in the first step too
+def test_a_step_that_overflows_changes_nothing_but_the_scale(rng, bad, place):
+    ours, theirs = variables(rng), variables(np.random.default_rng(0))
+    flat, plain = FlatAdamW(0.1, dynamic_scale=True), FlatAdamW(0.1)
+    flat.build(ours)
+    for step in range(3):
+        gradients = [tf.constant(rng.normal(size=v.shape), tf.float32) for v in ours]
+        if step == place:
+            made = ("doublings", "finite_steps", *(("vector", "average") if not step else ()))
+            state = [*ours, *(v for v in flat.variables if not v.name.startswith(made))]
+            before = [v.numpy() for v in state]
+            scaled_step(flat, [gradients[0] * bad, *gradients[1:]], ours)
+            for value, old in zip(state, before):
+                np.testing.assert_array_equal(value, old, value.name)
+            assert float(flat.scale_loss(1.0)) == 2.0**14
+        scaled_step(flat, gradients, ours)
+        plain.apply_gradients(list(zip(gradients, theirs)))
+    for each, weights in ((flat, ours), (plain, theirs)):
+        each.finalize_variable_values(weights)
+    for a, b in zip(ours, theirs):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_steps_that_all_overflow_leave_the_weights(rng):
+    weight = tf.Variable([0.5], name="bias")
+    flat = FlatAdamW(1.0, dynamic_scale=True)
+    for _ in range(2):
+        flat.apply_gradients([(tf.constant([np.inf]), weight)])
+    flat.finalize_variable_values([weight])
+    assert float(weight[0]) == 0.5 and int(flat.iterations) == 0
+    assert float(flat.scale_loss(1.0)) == 2.0**13
+
+
+def test_the_scale_doubles_after_many_finite_steps(monkeypatch):
+    monkeypatch.setattr(optimizer, "GROWTH_STEPS", 3)
+    weight = tf.Variable([0.5], name="bias")
+    flat, scales = FlatAdamW(0.1, dynamic_scale=True), []
+    for gradient in (1.0, 1.0, np.inf, 1.0, 1.0, 1.0, 1.0):
+        flat.apply_gradients([(tf.constant([gradient]), weight)])
+        scales.append(np.log2(flat.scale_loss(1.0)))
+    assert scales == [15, 15, 14, 14, 14, 15, 15]
 
 
 def test_it_goes_into_compile_and_comes_back_from_its_configuration(rng):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from me_keras import optimizer
 from me_keras.models.recognizer import DisplacementModel, Recognizer
 from me_keras.options import Options, resolve
 from me_keras.training import METRICS, Trainer, make_deterministic
@@ -124,7 +125,7 @@ def test_its_models_are_keras_models_that_callbacks_follow(trainer, tmp_path):
 
 
 def test_what_is_saved_answers_as_what_predicts(tmp_path):
-    for precision in ("off", "bfloat16"):
+    for precision in ("off", "bfloat16", "float16"):
         trainer = make(mixed_precision=precision, mirror_test=False)
         trainer.reset(0)
         trainer.fit(endless(np.random.default_rng(1)))
@@ -214,8 +215,9 @@ def test_motion_maps_need_no_generator(rng):
     np.testing.assert_allclose(mirrored[..., 1], motion["motion"][:, :, ::-1, 1])
 
 
-def test_bfloat16_trains_alike_and_predicts_in_float32(rng):
-    exact, mixed = (make(mixed_precision=name) for name in ("off", "bfloat16"))
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_trains_alike_and_predicts_in_float32(rng, precision):
+    exact, mixed = (make(mixed_precision=name) for name in ("off", precision))
     losses = [[v["loss"] for v in one_fold(trainer)[0]] for trainer in (exact, mixed)]
     assert losses[0] != losses[1]
     np.testing.assert_allclose(losses[1], losses[0], rtol=0.04)
@@ -225,6 +227,26 @@ def test_bfloat16_trains_alike_and_predicts_in_float32(rng):
         trainer.predict(finite(np.random.default_rng(2))) for trainer in (exact, mixed)
     )
     np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-6)
+
+
+def test_float16_halves_its_scale_where_gradients_overflow(rng, monkeypatch):
+    monkeypatch.setattr(optimizer, "LOSS_SCALE", 2.0**40)
+    trainer = make(mixed_precision="float16", epochs=10, dropout=0.0)
+    trainer.reset(0)
+    history = trainer.fit(endless(rng))
+    taken, scale = int(trainer.model.optimizer.iterations), trainer.model.optimizer.scale_loss(1.0)
+    assert 0 < taken < 50 and np.log2(scale) == 40 - (50 - taken)
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert all(np.isfinite(weight).all() for weight in weights_of(trainer))
+    trainer.fit(endless(rng))
+    assert int(trainer.model.optimizer.iterations) <= taken + 5  # the scale was reset, too
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+def test_tf32_is_off_unless_asked_for(tf32):
+    make_deterministic(tf32) if tf32 else make_deterministic()
+    assert tf.config.experimental.tensor_float_32_execution_enabled() == tf32
+    make_deterministic()
 
 
 @pytest.mark.slow

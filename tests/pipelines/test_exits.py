@@ -17,6 +17,12 @@ def fail(error):
     raise error
 
 
+GPU_FULL = (
+    "OOM when allocating tensor with shape[512,128,128,32] and type float on "
+    "/job:localhost/replica:0/task:0/device:GPU:0 by allocator GPU_0_bfc"
+)
+
+
 def tensorflow_error(name, message):
     import tensorflow as tf
 
@@ -56,6 +62,12 @@ def test_what_is_no_bug_is_one_line(error, code, line, capsys):
             "Graph execution error:\n\nnode x\nOOM when allocating\nHint: more",
             "out of memory or disk: OOM when allocating",
         ),
+        (
+            "ResourceExhaustedError",
+            f"Graph execution error:\n\nnode x\n{GPU_FULL}\n\t [[node x]]\nHint: more",
+            "out of GPU memory: lower --batch-size, or train in half precision: "
+            f"--mixed-precision: {GPU_FULL}",
+        ),
         ("UnavailableError", "peer gone\nmore", "TensorFlow: peer gone"),
         ("PermissionDeniedError", "/a; Permission denied", "TensorFlow: /a; Permission denied"),
     ],
@@ -63,6 +75,14 @@ def test_what_is_no_bug_is_one_line(error, code, line, capsys):
 def test_tensorflows_own_errors_are_one_line(name, message, line, capsys):
     assert cli.run(fail, tensorflow_error(name, message)) == 1
     assert capsys.readouterr().err == f"error: {line}\n"
+
+
+@pytest.mark.parametrize("given, used", [(None, "true"), ("false", "false")])
+def test_a_command_takes_gpu_memory_as_it_needs_it(monkeypatch, given, used):
+    name = "TF_FORCE_GPU_ALLOW_GROWTH"  # what TensorFlow itself reads
+    monkeypatch.setenv(name, "")
+    monkeypatch.setenv(name, given) if given else monkeypatch.delenv(name)
+    assert cli.run(lambda: os.environ[name] != used) == 0
 
 
 def test_bugs_show_their_traceback(capsys):

@@ -1,3 +1,4 @@
+import gpu_kernels
 import numpy as np
 import tensorflow as tf
 from contract import check_layer
@@ -44,6 +45,24 @@ def test_products_give_the_same_crops_and_gradients(rng):
         results.append((crops, tape.gradient(loss, maps)))
     for found, expected in zip(*results):
         np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def test_where_there_is_a_gpu_it_is_products_and_the_saved_layer_is_the_same(rng, monkeypatch):
+    maps = tf.constant(rng.normal(size=(2, 16, 12, 3)), tf.float32)
+    boxes = tf.constant(np.tile([[[-0.1, 0.2, 0.6, 1.1]]], (2, 4, 1)), tf.float32)
+    layer = RegionCrop(5)
+
+    def crop():
+        function = tf.function(lambda *inputs: layer(inputs)).get_concrete_function(maps, boxes)
+        return function(maps, boxes), gpu_kernels.operations(function)
+
+    (plain, seen), config = crop(), layer.get_config()
+    assert "CropAndResize" in seen and "Einsum" not in seen
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: [f"/device:{kind}:0"])
+    products, seen = crop()
+    assert "CropAndResize" not in seen and "Einsum" in seen
+    np.testing.assert_allclose(products, plain, atol=2e-5)
+    assert layer.get_config() == config and not layer.compiled
 
 
 def test_gradient_reaches_only_the_region(rng):

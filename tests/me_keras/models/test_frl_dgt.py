@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from me_keras import distribution
+from me_keras.layers.regions import RegionCrop
 from me_keras.models import MODELS, build
 from me_keras.models.frl_dgt import displacement_model, frl_dgt, with_attention
 from me_keras.options import Options
@@ -125,3 +127,11 @@ def test_records_name_arguments_of_their_builders():
         for preset in model.presets.values():
             leaf_names = cli.leaves(Options)
             assert set(preset) <= set(leaf_names)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_large_motion_maps_stay_exact_in_half_precision(precision):
+    with distribution.precision(precision):
+        model = frl_dgt(image_size=128, motion_channels=3, hidden_dim=16, num_heads=2)
+    cut = [layer for layer in model.layers if isinstance(layer, RegionCrop)]
+    assert len(cut) == 3 and {layer.input[0].dtype for layer in cut} == {tf.float32}
