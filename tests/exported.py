@@ -1,5 +1,6 @@
 """A tiny exported model, for tests of everything that serves or asks one."""
 
+import dataclasses
 import functools
 import struct
 import zlib
@@ -74,6 +75,20 @@ def export_tiny(base, version=None, **options):
     from me_keras.exporting.export_model import write_version
 
     return write_version(tiny(**options), base, version)
+
+
+def of_file(path):
+    """`tiny()` with the model of a `.keras` file of frames of 32 px."""
+    from me_keras import load_model
+
+    return dataclasses.replace(tiny(), model=load_model(path, compile=False))
+
+
+def export_file(path, base):
+    """Writes `of_file(path)` as a version under `base`; returns its folder."""
+    from me_keras.exporting.export_model import write_version
+
+    return write_version(of_file(path), base, None)
 
 
 def requests(batch, seed=0, image_size=IMAGE_SIZE):

@@ -1,10 +1,12 @@
 """The exported model, loaded the ways a server may load it, none of which knows this package.
 
-No TensorFlow Serving binary can be had where this was written. `tensorflow::LoadSavedModel` is the
-function it loads models with.
+It is exported by this stack and by the other one, where `make` has made its environment too.
+No TensorFlow Serving binary can be had where this was written. `tensorflow::LoadSavedModel` is
+the function it loads models with.
 """
 
 import importlib.util
+import os
 import pathlib
 import pickle
 import shutil
@@ -20,9 +22,36 @@ from exported import png_of
 pytestmark = pytest.mark.slow
 
 HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[2]
+WRITTEN = ROOT / "tests" / "written" / "keras2.keras"
+EXPORT = "import sys, exported; print(exported.export_file(*sys.argv[1:]))"
 BATCHES = (1, 7, 64)
 TENSORFLOW = importlib.util.find_spec("tensorflow").submodule_search_locations[0]
 INVALID_ARGUMENT = 3
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """A model that either Keras reads, so that what the other one exports can be checked here."""
+    return exported.of_file(WRITTEN)
+
+
+@pytest.fixture(scope="module", params=["this stack", "the other stack"])
+def version(request, tmp_path_factory):
+    base = tmp_path_factory.mktemp("models") / "tiny"
+    if request.param == "this stack":
+        return exported.export_file(WRITTEN, base)
+    folders = [ROOT / name for name in (".venv", ".venv-current")]
+    others = [
+        f for f in folders if f.exists() and f.resolve() != pathlib.Path(sys.prefix).resolve()
+    ]
+    if not others:
+        pytest.skip("only this stack is installed: make .venv, and make .venv STACK=current")
+    command = [others[0] / "bin" / "python", "-c", EXPORT, WRITTEN, base]
+    env = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return pathlib.Path(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
