@@ -41,7 +41,8 @@ def open_run(options, data_digest):
             raise OptionError(f"{out} holds no run: train first, or say where it is with --out")
         if files.write_new(path, text):
             return out
-    _check_same(path, {**decisive, "data_digest": data_digest})
+    used = versions()["tensorflow"]  # another one draws other numbers for the same seed
+    _check_same(path, {**decisive, "data_digest": data_digest, "tensorflow": used})
     if options.execution.shard is None:
         files.write_whole(path, text)
     return out
@@ -67,6 +68,7 @@ def _check_same(path, now):
     remedy = "choose another --out, or delete that folder"
     options, record = _read_config(path, remedy)
     earlier = {**decisive_options(options), "data_digest": record.get("data_digest")}
+    earlier["tensorflow"] = record.get("versions", {}).get("tensorflow", now["tensorflow"])
     for name, value in now.items():
         if earlier[name] != value:
             raise OptionError(

@@ -2,7 +2,7 @@
 
 from me_keras.layers.displacement import DisplacementGenerator
 from me_keras.layers.fusion import FusionTransformer, Patches
-from me_keras.layers.motion import MotionMaps, RegionStatistics, TokenMean
+from me_keras.layers.motion import MotionMaps, RegionStatistics, Resize, TokenMean
 from me_keras.layers.regions import RegionCrop, mirror_boxes
 from me_keras.layers.transformer import SeededDropout, TransformerBlock
 from me_keras.layers.warp import DenseWarp, dense_warp, optical_strain
@@ -15,6 +15,7 @@ __all__ = [
     "Patches",
     "RegionCrop",
     "RegionStatistics",
+    "Resize",
     "SeededDropout",
     "TokenMean",
     "TransformerBlock",

@@ -66,6 +66,27 @@ class RegionStatistics(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="me_keras")
+class Resize(keras.layers.Layer):
+    """Bilinear, `(b, h, w, c)` to `(b, size, size, c)`.
+
+    Keras 3's own `Resizing` sets the layers behind it to training, whatever the call says.
+
+    Args:
+        size: int, pixels.
+    """
+
+    def __init__(self, size, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+
+    def call(self, images):
+        return tf.image.resize(images, (self.size, self.size))
+
+    def get_config(self):
+        return {**super().get_config(), "size": self.size}
+
+
+@keras.saving.register_keras_serializable(package="me_keras")
 class TokenMean(keras.layers.Layer):
     """Mean over the tokens: `(b, …, l, c)` to `(b, …, c)`.
 

@@ -7,7 +7,7 @@ ignored, so that it runs in the same protocol.
 
 import keras
 
-from me_keras.layers.motion import MotionMaps
+from me_keras.layers.motion import MotionMaps, Resize
 from me_keras.layers.transformer import SeededDropout
 from me_keras.models.frl_dgt import joined
 from me_keras.models.recognizer import Recognizer, rebuildable
@@ -44,7 +44,7 @@ def ststnet(
     regions = keras.Input((num_regions, 4), name="regions")
     x = joined(MotionMaps()(motion)[:2])  # (b, S, S, 1 or 3): flow and strain, as published
     if image_size != SIZE:
-        x = keras.layers.Resizing(SIZE, SIZE)(x)
+        x = Resize(SIZE)(x)
     streams = []
     for count in filters:
         stream = keras.layers.Conv2D(count, 3, padding="same", activation="relu")(x)

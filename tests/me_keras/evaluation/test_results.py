@@ -14,7 +14,7 @@ def options(out, **more):
     return cli.replace(Options(), out=str(out), epochs=2, **more)
 
 
-def test_the_same_run_opens_it_again_another_does_not(tmp_path):
+def test_the_same_run_opens_it_again_another_does_not(tmp_path, monkeypatch):
     out = results.open_run(options(tmp_path / "a"), "digest")
     assert out == tmp_path / "a"
     again = options(out, num_seeds=3, jobs=2, executor="local", threads=1, subjects=("s01",))
@@ -26,6 +26,9 @@ def test_the_same_run_opens_it_again_another_does_not(tmp_path):
         results.open_run(options(out, hidden_dim=16), "digest")
     with pytest.raises(OptionError, match="holds a run with another data_digest"):
         results.open_run(options(out), "other")
+    monkeypatch.setattr(results, "versions", lambda: {"tensorflow": "9.9.9"})
+    with pytest.raises(OptionError, match=r"tensorflow \(2\.\d+\.\d, now 9\.9\.9\): "):
+        results.open_run(again, "digest")
 
 
 def test_its_name_does_not_depend_on_where_it_is_trained(tmp_path, monkeypatch):

@@ -1,8 +1,9 @@
+import cv2
 import numpy as np
 import tensorflow as tf
 from contract import check_layer
 
-from me_keras.layers.motion import MotionMaps, RegionStatistics, TokenMean
+from me_keras.layers.motion import MotionMaps, RegionStatistics, Resize, TokenMean
 from me_keras.layers.warp import optical_strain
 
 
@@ -36,6 +37,13 @@ def test_statistics_by_hand():
     crops[0, 1, :, :, 0] = [[1, -1], [3, -1]]
     out = check_layer(RegionStatistics, {}, tf.constant(crops))
     np.testing.assert_allclose(out[0], [[0, 0], [0.5, 1.5]])
+
+
+def test_resize_equals_opencv(rng):
+    maps = rng.normal(size=(2, 14, 14, 3)).astype(np.float32)
+    found = check_layer(Resize, {"size": 28}, tf.constant(maps))
+    expected = [cv2.resize(m, (28, 28), interpolation=cv2.INTER_LINEAR) for m in maps]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_token_mean(rng):

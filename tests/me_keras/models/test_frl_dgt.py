@@ -134,4 +134,4 @@ def test_large_motion_maps_stay_exact_in_half_precision(precision):
     with distribution.precision(precision):
         model = frl_dgt(image_size=128, motion_channels=3, hidden_dim=16, num_heads=2)
     cut = [layer for layer in model.layers if isinstance(layer, RegionCrop)]
-    assert len(cut) == 3 and {layer.input[0].dtype for layer in cut} == {tf.float32}
+    assert len(cut) == 3 and {tf.as_dtype(layer.input[0].dtype) for layer in cut} == {tf.float32}

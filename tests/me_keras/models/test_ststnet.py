@@ -22,6 +22,7 @@ def test_any_motion_saves_and_loads(rng, tmp_path, size, channels):
     }
     logits = model(inputs)["logits"]
     assert logits.shape == (2, 3)
+    np.testing.assert_array_equal(model(inputs, training=False)["logits"], logits)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded(inputs)["logits"], logits, atol=1e-6)
