@@ -25,7 +25,7 @@ PIP_FLAGS ?=
 PIP = ME_KERAS_STACK=$(HOLDS) $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO ?= --out runs/demo
 PYTEST := -m pytest -n 2 --dist loadfile
-OF_KERAS := $(addprefix tests/me_keras/,layers models test_losses.py test_keras_metrics.py test_optimizer.py test_training.py)
+OF_KERAS := $(addprefix tests/me_keras/,layers models test_compat.py test_losses.py test_keras_metrics.py test_optimizer.py test_training.py)
 
 # Mistakes, each one line and exit code 2
 ifeq ($(VERSIONS),)

@@ -129,6 +129,7 @@ def test_its_models_are_keras_models_that_callbacks_follow(trainer, tmp_path):
     assert list((tmp_path / "board").rglob("events*"))
 
 
+@pytest.mark.slow
 def test_what_is_saved_answers_as_what_predicts(tmp_path):
     for precision in ("off", "bfloat16", "float16"):
         trainer = make(mixed_precision=precision, mirror_test=False)
@@ -220,6 +221,7 @@ def test_motion_maps_need_no_generator(rng):
     np.testing.assert_allclose(mirrored[..., 1], motion["motion"][:, :, ::-1, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_trains_alike_and_predicts_in_float32(rng, precision):
     exact, mixed = (make(mixed_precision=name) for name in ("off", precision))
