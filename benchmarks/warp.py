@@ -1,10 +1,12 @@
-"""The backward warp, forward and with its gradient, beside OpenCV's and PyTorch's.
+"""The backward warp, forward and with its gradient, beside OpenCV's, PyTorch's and, on the design
+stack, that of tensorflow-addons, which it replaced.
 
 A batch of single-channel images is warped by displacements in pixels. `cv2.remap` takes one image
 at a time and has no gradient; each side adds the pixel grid itself.
 """
 
 import sys
+import warnings
 
 import numpy as np
 
@@ -23,12 +25,16 @@ def measure(bench):
     displacement = rng.normal(0, 1, (batch, height, width, 2)).astype(np.float32)
     skipped = missing_torch()
     calls = {**ours(image, displacement), "cv2.remap": opencv(image, displacement)}
+    addons = tensorflow_addons(image, displacement)
+    calls |= addons
     calls |= {} if skipped else torch(image, displacement)
     apart = np.abs(calls["warp"]() - calls["cv2.remap"]()).max()
     seconds = in_turns(calls, bench.rounds, bench.least)
     pairs = [("warp", "cv2.remap"), ("warp with gradient", "warp")]
     if not skipped:
         pairs += [("warp", "grid_sample"), ("warp with gradient", "grid_sample with gradient")]
+    if addons:
+        pairs += [(name, f"tfa {name}") for name in ("warp", "warp with gradient")]
     figures = [
         report.figure(name, 1e3 * seconds[name], against, 1e3 * seconds[against], "ms")
         for name, against in pairs
@@ -42,23 +48,43 @@ def measure(bench):
 
 def ours(image, displacement):
     """Functions that warp with `me_keras.layers.warp.dense_warp`, without and with gradient."""
-    import tensorflow as tf
-
     from me_keras.layers.warp import dense_warp
 
+    return in_tensorflow("", dense_warp, image, displacement)
+
+
+def tensorflow_addons(image, displacement):
+    """Functions that warp with tensorflow-addons; none where it is not installed."""
+    with warnings.catch_warnings():  # its end-of-life notice
+        warnings.simplefilter("ignore")
+        try:
+            import tensorflow_addons as tfa
+        except ImportError:
+            return {}
+
+    def warp(image, displacement):
+        return tfa.image.dense_image_warp(image, -displacement[..., ::-1])
+
+    return in_tensorflow("tfa ", warp, image, displacement)
+
+
+def in_tensorflow(prefix, warp, image, displacement):
+    """Functions that warp with a TensorFlow function, without and with gradient."""
+    import tensorflow as tf
+
     image, displacement = tf.constant(image), tf.constant(displacement)
-    forward = tf.function(dense_warp)  # (b, h, w, 1)
+    forward = tf.function(warp)  # (b, h, w, 1)
 
     @tf.function
     def gradient(image, displacement):
         with tf.GradientTape() as tape:
             tape.watch((image, displacement))
-            total = tf.reduce_sum(dense_warp(image, displacement))
+            total = tf.reduce_sum(warp(image, displacement))
         return tape.gradient(total, (image, displacement))  # (b, h, w, 1), (b, h, w, 2)
 
     return {
-        "warp": lambda: forward(image, displacement).numpy(),
-        "warp with gradient": lambda: gradient(image, displacement)[1].numpy(),
+        f"{prefix}warp": lambda: forward(image, displacement).numpy(),
+        f"{prefix}warp with gradient": lambda: gradient(image, displacement)[1].numpy(),
     }
 
 
