@@ -4,7 +4,7 @@ import contextlib
 import ctypes
 import functools
 import importlib.abc
-import importlib.util
+import importlib.machinery
 import os
 import pathlib
 import sys
@@ -26,7 +26,7 @@ def quiet():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GLOG_minloglevel", "2")
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
-    if "tensorflow" not in sys.modules and not any(isinstance(f, _Quiet) for f in sys.meta_path):
+    if not any(isinstance(finder, _Quiet) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Quiet())
 
 
@@ -36,8 +36,7 @@ class _Quiet(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name != "tensorflow":
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
         if spec is not None and spec.loader is not None:
             load = functools.partial(_load, spec.loader.exec_module)
             spec.loader.exec_module = load  # type: ignore[method-assign]
@@ -45,7 +44,7 @@ class _Quiet(importlib.abc.MetaPathFinder):
 
 
 def _load(load, module):
-    if int(os.environ["TF_CPP_MIN_LOG_LEVEL"] or 0) < 2:  # someone wants to read it
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") not in ("2", "3"):  # someone wants to read it
         load(module)
         return
     with without_stderr():
