@@ -27,6 +27,7 @@ TEST = [
     "pytest-xdist",  # both cores for the tests
     "hypothesis",  # properties over many inputs instead of a few chosen ones
     "scipy",  # independent reference values
+    "scikit-image",  # a real photograph: the astronaut, public domain
     "check-jsonschema",  # carries the schema of Compose files, for deploy/
     "kubernetes-validate",  # carries the schemas of Kubernetes, for deploy/
     "pyyaml",  # reads both
@@ -42,6 +43,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["me_keras*", "pipelines*"]),
+    package_data={"me_keras": ["weights/displacement.npz"]},  # where the generator starts from
     python_requires=">=3.9,<3.13",  # mediapipe, below, has no wheel for 3.13
     install_requires=[
         "tensorflow==2.15.1" + DESIGN,

@@ -1,8 +1,9 @@
-"""How well displacement is measured on people not trained on.
+"""How well displacement is measured on people and fields not trained on.
 
-Trains the displacement generator alone, by self-supervision, on synthetic subjects, and compares
-it with classical flows on other synthetic subjects whose true displacement is known. The strongest
-of them, DIS at full resolution, is tuned here as well, on people who are in neither set.
+The displacement generator as shipped, after the warm-up of a fold and after a whole fold on the
+demo's people, beside classical flows, among them DIS at full resolution with 3, 10 and 20
+iterations of its refinement. Faces: rendered people with expressions; the same and a photograph,
+moved by fields that are known, one family of which nothing was trained on.
 """
 
 import dataclasses
@@ -17,9 +18,7 @@ from benchmarks.measure import BenchOptions
 from pipelines.cli import option
 
 EDGE = 8  # aligned pixels left out at the border, where the face is cut off
-EPOCH = 50  # steps
 MOTION = (0.0, 0.2, 0.5, 1.0, 2.0, np.inf)  # px, bounds of the classes of true motion
-TUNING, TUNING_FROM = 12, 1000  # pairs that DIS is tuned on, and the first of their subjects
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,148 +26,176 @@ class DisplacementOptions:
     """What is trained and compared."""
 
     bench: BenchOptions = BenchOptions()
-    steps: int = option(1000, "training steps", least=1)
-    test_clips: int = option(48, "pairs to compare on", least=1)
-    seed: int = option(0, "first seed, of the weights and of the training pairs")
-    num_seeds: int = option(1, "repetitions: seed, seed + 1, …", least=1)
+    pairs: int = option(48, "pairs of each kind of faces to compare on", least=1)
+    seed: int = option(0, "first seed, of the training")
+    num_seeds: int = option(3, "trainings: seed, seed + 1, …", least=1)
+    train: bool = option(True, "also the generator as a fold trains it")
 
 
 def compare(options):
     """Trains and measures."""
-    onset, apex, truth = unseen_pairs(options.test_clips)
-    methods = {"zero": lambda first, second: np.zeros((*first.shape, 2)), **classical_flows()}
-    iterations, methods["DIS, tuned"] = tuned_dis()
-    rows = {name: errors(method, onset, apex, truth) for name, method in methods.items()}
-    found, pairs, seconds = [], 0, 0.0
-    for seed in range(options.seed, options.seed + options.num_seeds):
-        trainer, batch_size, took = trained(options, seed)
-        pairs, seconds = pairs + options.steps * batch_size, seconds + took
-        found.append(errors(learned(trainer), onset, apex, truth))
-    rows["DGM"] = {name: float(np.mean([row[name] for row in found])) for name in found[0]}
-    spread = np.std([row["error px"] for row in found], ddof=min(len(found) - 1, 1))
-    motion = np.linalg.norm(truth, axis=-1)
-    notes = {
-        "DGM": f"trained on {pairs} pairs in {seconds:.0f} s ({pairs / seconds:.0f} pairs/s), "
-        f"seeds {options.seed} to {seed}: error {rows['DGM']['error px']:.4f} +- {spread:.4f} px",
-        "DIS, tuned": f"{iterations} iterations of refinement, chosen on other people",
-        "compared on": f"{len(truth)} pairs of unseen subjects, motion {motion.mean():.2f} px on "
-        f"average, 99th percentile {np.percentile(motion, 99):.2f} px",
-    }
-    return report.Result(notes=notes, rows=rows)
+    faces, notes = kinds_of_faces(min(options.pairs, 4) if options.bench.quick else options.pairs)
+    found = {}  # (method, faces) -> list of errors, one a seed
+    for method, function in {**classical_flows(), **shipped(options)}.items():
+        for kind, (onset, apex, truth) in faces.items():
+            found[method, kind] = [errors(function, onset, apex, truth)]
+    if options.train:
+        seconds = 0.0
+        for seed in range(options.seed, options.seed + options.num_seeds):
+            start = time.perf_counter()
+            for method, function in trained(options, seed):
+                for kind, (onset, apex, truth) in faces.items():
+                    row = errors(function, onset, apex, truth)
+                    found.setdefault((method, kind), []).append(row)
+            seconds += time.perf_counter() - start
+        notes["trained"] = f"seeds {options.seed} to {seed}, {seconds:.0f} s with the measuring"
+    for kind, (_, _, truth) in faces.items():
+        flows = {m: found[m, kind][0]["error_px"] for m in classical_flows() if m[:3] == "DIS"}
+        best = min(flows, key=flows.get)
+        motion = np.linalg.norm(truth, axis=-1)
+        notes[kind] = (
+            f"{len(truth)} pairs, motion {motion.mean():.2f} px on average, 99th percentile "
+            f"{np.percentile(motion, 99):.2f} px; best DIS: {best}"
+        )
+        for method in {m for m, k in found if k == kind and m.startswith("DGM")}:
+            found[method, kind][0]["best_dis"] = flows[best]
+    records = [_record(method, kind, faces[kind], each) for (method, kind), each in found.items()]
+    rows = {f"{r['method']}; {r['faces']}": _columns(r) for r in records}
+    return report.Result(notes=notes, rows=rows, records=records)
 
 
-def unseen_pairs(count, subject=1):
-    """Aligned onset and apex of synthetic people, and the true displacement between them.
+def _record(method, kind, pairs, each):
+    """A line of the JSON file: means over the seeds, and how far they are apart."""
+    names = [name for name in each[0] if name != "best_dis"]
+    means = {name: float(np.mean([row[name] for row in each])) for name in names}
+    apart = float(np.std([row["error_px"] for row in each], ddof=1)) if len(each) > 1 else None
+    motion = float(np.linalg.norm(pairs[2], axis=-1).mean())
+    record = {"method": method, "faces": kind, "motion_px": motion, **means, "sd_px": apart}
+    if "best_dis" in each[0]:
+        record["below_best_dis"] = 1 - means["error_px"] / each[0]["best_dis"]
+    return record
 
-    Args:
-        count: int, pairs; six of each person.
-        subject: int, number of the first person.
-    Returns:
-        `(n, S, S)` uint8 twice, and `(n, S, S, 2)` float32 px; S = 128.
-    """
-    from pipelines.faces import align
-    from pipelines.schema import CLASSES
-    from pipelines.synthetic import clip, plan
-    from pipelines.synthetic.options import SynthesisConfig
 
-    # People are drawn by seed: none of these is trained on. Their heads keep still, so that what
-    # is measured is the displacement and not the alignment.
-    config = SynthesisConfig(seed=1, drift=0.0)
-    pairs = []
-    for number in range(count):
-        emotion = CLASSES[number % len(CLASSES)]
-        spec = plan.draw_spec(config, subject + number // 6, number % 6, emotion)
-        frames = list(clip.render(spec, [0, spec.apex]))
-        aligned = align.align_clip(frames, margin=0, rigid=False)
-        truth = clip.aligned_displacement(spec, aligned.matrix, aligned.frames.shape[1])
-        pairs.append((aligned.frames[0, ..., 0], aligned.frames[1, ..., 0], truth))
-    return tuple(np.stack(column) for column in zip(*pairs))
+def _columns(record):
+    """What the table shows of a record."""
+    left_out = ("method", "faces", "motion_px", "sd_px", "below_best_dis")
+    shown = {name.replace("_", " "): v for name, v in record.items() if name not in left_out}
+    below = record.get("below_best_dis")
+    shown["below best DIS"] = "" if below is None else f"{100 * below:.0f} %"
+    return shown
+
+
+def kinds_of_faces(count):
+    """dict of name -> pairs and truth, and dict of notes."""
+    from benchmarks import moved_faces
+
+    notes = {}
+    faces = {"rendered": moved_faces.rendered_clips(count)}
+    rendered = moved_faces.rendered_faces(count)
+    faces["rendered, swirls"] = moved_faces.moved(rendered, moved_faces.swirls)
+    try:
+        photograph = moved_faces.photograph(count)
+    except ImportError:
+        notes["photograph"] = "left out: needs scikit-image (python -m pip install scikit-image)"
+    else:
+        faces["photograph"] = moved_faces.moved(photograph, moved_faces.expression)
+        faces["photograph, swirls"] = moved_faces.moved(photograph, moved_faces.swirls)
+    return faces, notes
+
+
+def shipped(options):
+    """The generator without training, and with the shipped weights alone."""
+    from me_keras import pretrained
+    from me_keras.models.frl_dgt import displacement_model
+
+    chosen = setting.options_of(options.bench)
+    arguments = chosen.model.filters, chosen.model.max_displacement
+    methods = {"DGM, untrained": learned(displacement_model(128, *arguments))}
+    if chosen.starts_from_shipped_weights:
+        model = displacement_model(128, *arguments)
+        pretrained.load(model)
+        methods["DGM, as shipped"] = learned(model)
+    return methods
 
 
 def trained(options, seed):
-    """A `Trainer` whose generator is trained, the batch size, and the seconds that took."""
+    """Yields the generator after warm-up, and after a whole fold: (name, function).
+
+    Trained on all people of the demo, none of whom is compared on.
+    """
     from me_keras.evaluation import data
 
-    epochs = max(1, options.steps // EPOCH)
-    chosen = setting.options_of(options.bench, seed=seed, warmup_epochs=epochs)
+    changes = {"warmup_epochs": 1, "epochs": 1} if options.bench.quick else {}
+    chosen = setting.options_of(options.bench, seed=seed, **changes)
+    if options.bench.quick:  # tiny models, but the frames are compared at their size
+        chosen = setting.cli.replace(chosen, image_size=128)
     prepared, _ = data.load_data(chosen)
-    trainer = data.make_trainer(chosen, prepared, steps_per_epoch=EPOCH)
+    trainer = data.make_trainer(chosen, prepared)
     trainer.reset(seed)
-    pairs = data.Datasets(prepared, chosen.data).pairs(np.arange(len(prepared)), seed)
-    start = time.perf_counter()
-    trainer.warm_up(pairs)
-    return trainer, chosen.data.batch_size, time.perf_counter() - start
+    datasets, rows = data.Datasets(prepared, chosen.data), np.arange(len(prepared))
+    if chosen.training.warmup_epochs:
+        trainer.warm_up(datasets.pairs(rows, seed))
+        yield "DGM, warmed up", learned(trainer.generator)
+    trainer.fit(datasets.train(rows, seed))
+    yield "DGM, after a fold", learned(trainer.generator)
 
 
-def learned(trainer):
-    """The displacement generator as a function of two grey images."""
-    import keras
+def learned(model):
+    """A displacement generator as a function of two grey images."""
     import tensorflow as tf
 
-    outputs = trainer.model.output["displacement"]
-    call = tf.function(keras.Model(trainer.generator.input, outputs))
+    @tf.function
+    def call(onset, apex):
+        return model({"onset": onset, "apex": apex})["displacement"]
 
     def displacement(first, second):
         pair = [tf.constant(image[None, ..., None] / 255, tf.float32) for image in (first, second)]
-        return call({"onset": pair[0], "apex": pair[1]}).numpy()[0]
+        return call(*pair).numpy()[0]
 
     return displacement
 
 
 def classical_flows():
     """Name -> function of two grey images, with the settings of `pipelines.flow`."""
-    from pipelines import flow
-
-    names = {"TV-L1": flow.tvl1, "DIS": flow.dis, "Farneback": flow.farneback}
-    return {
-        name: lambda first, second, method=method: method(np.stack([first, second]))[..., :2]
-        for name, method in names.items()
-    }
-
-
-def tuned_dis():
-    """DIS's medium preset with finest scale 0: (iterations, function of two grey images).
-
-    The iterations of its variational refinement are the best of three on people of their own.
-    """
     import cv2
 
-    def flow(iterations):
-        dis: typing.Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        dis.setFinestScale(0)
-        dis.setVariationalRefinementIterations(iterations)
-        return lambda first, second: dis.calc(first, second, None)
+    from pipelines import flow
 
-    others = unseen_pairs(TUNING, TUNING_FROM)
-    best = min((3, 10, 20), key=lambda n: errors(flow(n), *others)["error px"])
-    return best, flow(best)
+    def dis(iterations):
+        made: typing.Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        made.setFinestScale(0)
+        made.setVariationalRefinementIterations(iterations)
+        return lambda first, second: made.calc(first, second, None)
+
+    def of(method):
+        return lambda first, second: method(np.stack([first, second]))[..., :2]
+
+    return {
+        "zero": lambda first, second: np.zeros((*first.shape, 2)),
+        "Farneback": of(flow.farneback),
+        "TV-L1": of(flow.tvl1),
+        **{f"DIS, {n} iterations": dis(n) for n in (3, 10, 20)},
+    }
 
 
 def errors(method, onset, apex, truth):
     """How far a method is from the truth, over all pairs.
 
     Returns:
-        dict of floats: mean end-point error (px), the same where the true motion is of each class
-        in `MOTION` (NaN where there is none), mean angle to it where it is over 0.2 px (degrees),
-        reconstruction gain, and median time of one pair (ms).
+        dict of floats: mean end-point error (px), reconstruction gain, that gain as a share of the
+        true displacement's, median time of one pair (ms), mean angle to the truth where that is
+        over 0.2 px (degrees), and the error where the true motion is of each class in `MOTION`
+        (NaN where there is none).
     """
-    import cv2
-
     inside = (slice(EDGE, -EDGE), slice(EDGE, -EDGE))
     method(onset[0], apex[0])  # buffers and graphs are made at the first call
-    fields, times, left, before = [], [], 0.0, 0.0
-    rows, columns = np.mgrid[: onset.shape[1], : onset.shape[2]].astype(np.float32)
+    fields, times = [], []
     for first, second in zip(onset, apex):
         start = time.perf_counter()
-        found = np.asarray(method(first, second), np.float32)
+        fields.append(np.asarray(method(first, second), np.float32))
         times.append(time.perf_counter() - start)
-        fields.append(found[inside])
-        x, y = columns + found[..., 0], rows + found[..., 1]
-        second = second.astype(np.float32)
-        warped = cv2.remap(second, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        left += np.abs(warped - first)[inside].mean()
-        before += np.abs(second - first)[inside].mean()
-    found, true = np.stack(fields), truth[(slice(None), *inside)]
+    gain, possible = (_gain(some, onset, apex, inside) for some in (fields, truth))
+    found, true = np.stack(fields)[(slice(None), *inside)], truth[(slice(None), *inside)]
     apart, motion = np.linalg.norm(found - true, axis=-1), np.linalg.norm(true, axis=-1)
     turned = np.arctan2(*np.moveaxis(found, -1, 0)) - np.arctan2(*np.moveaxis(true, -1, 0))
     turned = np.abs(np.angle(np.exp(1j * turned)))[motion > MOTION[1]]
@@ -177,12 +204,27 @@ def errors(method, onset, apex, truth):
         chosen = apart[(motion >= low) & (motion < high)]
         by_motion[f"{low:g}-{high:g} px"] = float(chosen.mean()) if chosen.size else float("nan")
     return {
-        "error px": float(apart.mean()),
-        "gain": float(1 - left / before),
-        "ms a pair": float(1e3 * np.median(times)),
-        "angle deg": float(np.degrees(turned.mean())) if turned.size else float("nan"),
+        "error_px": float(apart.mean()),
+        "gain": gain,
+        "gain_to_truths": gain / possible,
+        "ms": float(1e3 * np.median(times)),
+        "angle_deg": float(np.degrees(turned.mean())) if turned.size else float("nan"),
         **by_motion,
     }
+
+
+def _gain(fields, onset, apex, inside):
+    """How much of the difference between onset and apex goes away by warping, over all pairs."""
+    import cv2
+
+    rows, columns = np.mgrid[: onset.shape[1], : onset.shape[2]].astype(np.float32)
+    left = before = 0.0
+    for field, first, second in zip(fields, onset, apex.astype(np.float32)):
+        x, y = columns + field[..., 0], rows + field[..., 1]
+        warped = cv2.remap(second, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        left += np.abs(warped - first)[inside].mean()
+        before += np.abs(second - first)[inside].mean()
+    return float(1 - left / before)
 
 
 main = report.command(compare, DisplacementOptions, __spec__.name, __doc__)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import pathlib
+import typing
 
 import numpy as np
 
@@ -41,12 +42,14 @@ class Result:
         figures: list of `figure`.
         notes: name -> what else is to know.
         rows: name -> dict of column -> number, for what is no ratio.
+        records: list of dicts that `--json` writes instead of all this, or None.
         failed: what makes the command fail after all is printed, in one line.
     """
 
     figures: list = dataclasses.field(default_factory=list)
     notes: dict = dataclasses.field(default_factory=dict)
     rows: dict = dataclasses.field(default_factory=dict)
+    records: typing.Optional[list] = None
     failed: str = ""
 
 
@@ -68,10 +71,11 @@ def command(measure, options_class, name, description, epilog=""):
 def _run(measure, options):
     result = measure(options)
     found = {"quick": cli.value_of(options, "quick"), **dataclasses.asdict(result)}
+    records = found.pop("records")
     print(markdown(found))
     path = cli.value_of(options, "json")
     if path:
-        write_json(path, found)
+        write_json(path, found if records is None else records)
     if result.failed:
         raise ChildProcessError(result.failed)
 

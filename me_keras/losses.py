@@ -137,6 +137,18 @@ def self_supervision(onset, apex, half, reconstruction="photometric", edge=20.0)
     return RECONSTRUCTION[reconstruction](onset, warped), smoothness(onset, half, edge)
 
 
+def endpoint_error(truth, displacement):
+    """Mean distance to the true displacement.
+
+    Args:
+        truth, displacement: `(b, h, w, 2)` float, pixels.
+    Returns:
+        `(b,)` float32, pixels.
+    """
+    apart = tf.reduce_sum(tf.square(displacement - truth), axis=-1, keepdims=True)  # (b, h, w, 1)
+    return _mean_inside(tf.sqrt(apart + 1e-6))
+
+
 def forward_backward(forward, backward):
     """Where a point does not come back to itself.
 

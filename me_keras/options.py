@@ -78,8 +78,16 @@ class TrainingOptions:
         least=1,
         common=True,
     )
+    dgm_init: Optional[str] = option(
+        None,
+        "what the displacement generator starts from: the weights that come with the package, "
+        "trained on rendered faces, or none (default: shipped for the default --filters)",
+        ("shipped", "none"),
+        common=True,
+    )
+    dgm_pretext: bool = option(True, "warm-up also on known warps of the onset frames", common=True)
     warmup_epochs: int = option(
-        10, "epochs of the displacement generator alone, before", least=0, common=True
+        3, "epochs of the displacement generator alone, before", least=0, common=True
     )
     learning_rate: Optional[float] = option(
         None, "peak of the cosine schedule (default: by data)", common=True
@@ -270,6 +278,13 @@ class Options:
     def dataset(self) -> str:
         """Name of the database."""
         return self.data.preparation.dataset
+
+    @property
+    def starts_from_shipped_weights(self) -> bool:
+        """Whether the displacement generator does: where nothing is said, if they suit it."""
+        if self.training.dgm_init is None:
+            return self.model.filters == ModelOptions.filters
+        return self.training.dgm_init == "shipped"
 
 
 def parse_shard(text):

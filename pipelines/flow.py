@@ -82,16 +82,17 @@ def strain(flow: np.ndarray) -> np.ndarray:
 
 
 class Motion(NamedTuple):
-    """How a motion is computed from (t, h, w) uint8 frames onset..apex, and its channel count."""
+    """How a motion is computed from (t, h, w) uint8 frames onset..apex, and how much of it."""
 
     compute: Callable[[np.ndarray], np.ndarray]
     channels: int
+    pairs: int = 8  # kept per clip to train on: the first fold waits for all of them
 
 
 MOTIONS = {
     "farneback": Motion(farneback, 3),
     "dis": Motion(dis, 3),
-    "tvl1": Motion(tvl1, 3),
+    "tvl1": Motion(tvl1, 3, pairs=2),  # 0.1 s each
     "difference": Motion(difference, 1),
     "dynamic_image": Motion(dynamic_image, 1),
 }

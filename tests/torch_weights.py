@@ -37,9 +37,11 @@ def _pairs(peer, model):
 
 def _generator(peer, layer):
     # space to depth: (row, column, channel) there, (channel, row, column) here
-    order = np.arange(8).reshape(2, 2, 2).transpose(2, 0, 1).ravel()
-    # two grey frames, the first displacement, what it left
-    inputs = np.concatenate([np.arange(32), 32 + order, np.arange(40, 44)])
+    def order(channels):
+        return np.arange(4 * channels).reshape(2, 2, channels).transpose(2, 0, 1).ravel()
+
+    inputs = np.concatenate([np.arange(16), 16 + order(8)])  # the onset, and eight maps
+    yield peer.prior, layer.prior.numpy()
     for name in ("reduce", "encode", "project", "decode"):
         for index, (conv, source) in enumerate(zip(getattr(peer, name), getattr(layer, name))):
             kernel = source.kernel.numpy()  # (kh, kw, in, out)
@@ -47,8 +49,8 @@ def _generator(peer, layer):
                 kernel = kernel[:, :, inputs]
             yield conv.weight, kernel.transpose(3, 2, 0, 1)
             yield conv.bias, source.bias.numpy()
-    yield peer.head.weight, layer.head.kernel.numpy()[..., order].transpose(3, 2, 0, 1)
-    yield peer.head.bias, layer.head.bias.numpy()[order]
+    yield peer.head.weight, layer.head.kernel.numpy()[..., order(4)].transpose(3, 2, 0, 1)
+    yield peer.head.bias, layer.head.bias.numpy()[order(4)]
 
 
 def _fusion(peer, layer):

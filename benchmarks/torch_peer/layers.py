@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from me_keras.layers import filters
+from me_keras.layers import filters, smooth_solve
 
 
 class Separable(nn.Module):
@@ -38,9 +38,10 @@ def half_size(side, size=1, times=1):
     return Separable(matrix)
 
 
-def double_size(side):
-    """Twice the resolution, bilinearly."""
-    return Separable(filters.enlarge(side))
+def double_smooth(side):
+    """Twice the resolution of a field that is a sum of slow cosines, exactly."""
+    slow, fine = smooth_solve.cosines(side, side // 2), smooth_solve.cosines(2 * side, side // 2)
+    return Separable(2**0.5 * fine @ slow.T)
 
 
 def spatial_gradient(field):
@@ -52,10 +53,11 @@ def spatial_gradient(field):
 
 
 def dense_warp(image, displacement):
-    """Samples `image` at `p + displacement(p)`, bilinearly, clamped at the border."""
+    """Samples `image`, perhaps enlarged, at `p + displacement(p)`, bilinearly, clamped."""
     height, width = image.shape[-2:]
-    x = torch.arange(width, device=image.device) + displacement[:, 0]  # (b, h, w)
-    y = torch.arange(height, device=image.device)[:, None] + displacement[:, 1]
+    scale = height // displacement.shape[-2]
+    x = torch.arange(0, width, scale, device=image.device) + scale * displacement[:, 0]  # (b, h, w)
+    y = torch.arange(0, height, scale, device=image.device)[:, None] + scale * displacement[:, 1]
     grid = torch.stack([x * (2 / (width - 1)) - 1, y * (2 / (height - 1)) - 1], dim=-1)
     return functional.grid_sample(image, grid, padding_mode="border", align_corners=True)
 
@@ -67,28 +69,73 @@ def optical_strain(displacement, spacing=1.0):
     return torch.sqrt(u_x**2 + v_y**2 + 0.5 * (u_y + v_x) ** 2 + 1e-6)
 
 
-class LucasKanade(nn.Module):
-    """The displacement `(b, 2, side, side)` of two locally normalised frames, and what is left."""
+class SmoothSolve(nn.Module):
+    """Solves `(b, 3, side, side)` systems for a smooth field; returns its shares of cosines."""
 
-    def __init__(self, side, iterations=3, window=5, damping=0.02):
+    def __init__(self, side):
         super().__init__()
-        self.iterations, self.damping = iterations, damping
-        self.average = half_size(side, window, times=2)
-        self.enlarge = double_size(side // 2)
+        waves = smooth_solve.cosines(side, side // 2)
+        self.analyse, self.synthesise = Separable(waves.T.copy()), Separable(waves)
+        frequencies = torch.from_numpy(smooth_solve.frequencies(side, side)[..., 0])
+        self.register_buffer("frequencies", frequencies, persistent=False)
 
-    def forward(self, first, second):
-        displacement = torch.zeros_like(first.expand(-1, 2, -1, -1))
-        left = second - first
-        for step in range(self.iterations):
-            warped = dense_warp(second, displacement) if step else second
-            gx, gy = spatial_gradient(0.5 * (first + warped))
-            left = warped - first
-            products = torch.cat([gx * gx, gx * gy, gy * gy, gx * left, gy * left], dim=1)
-            xx, xy, yy, xt, yt = self.average(products).split(1, dim=1)
-            xx, yy = xx + self.damping, yy + self.damping
-            found = torch.cat([xy * yt - yy * xt, xy * xt - xx * yt], dim=1)  # Cramer's rule
-            displacement = displacement + self.enlarge(found / (xx * yy - xy * xy))
-        return displacement, left
+    def forward(self, systems, right, roughness, start):
+        certainty = systems[:, ::2].mean(dim=(1, 2, 3), keepdim=True)  # (b, 1, 1, 1)
+        inverse = 1.0 / (certainty + roughness + 1e-6)
+        shares = self.analyse(start)
+        left = self.analyse(right) - self._product(systems, roughness, shares)
+        direction = step = inverse * left
+        energy = _dot(left, step)
+        for _ in range(smooth_solve.ITERATIONS):
+            moved = self._product(systems, roughness, direction)
+            length = energy / (_dot(direction, moved) + 1e-12)
+            shares = shares + length * direction
+            left = left - length * moved
+            step = inverse * left
+            before, energy = energy, _dot(left, step)
+            direction = step + energy / (before + 1e-12) * direction
+        return shares
+
+    def _product(self, systems, roughness, shares):
+        explained = apply_systems(systems, self.synthesise(shares))
+        return self.analyse(explained) + roughness * shares
+
+
+def _dot(one, other):
+    return (one * other).sum(dim=(1, 2, 3), keepdim=True)
+
+
+def apply_systems(systems, field):
+    """Each 2 x 2 matrix times the vector of its place: `(b, 3, …)`, `(b, 2, …)`."""
+    xx, xy, yy = systems.split(1, dim=1)
+    x, y = field.split(1, dim=1)
+    return torch.cat([xx * x + xy * y, xy * x + yy * y], dim=1)
+
+
+class MotionEquations(nn.Module):
+    """As `me_keras.layers.displacement.motion_equations`, on frames of `side` pixels."""
+
+    def __init__(self, side):
+        super().__init__()
+        self.mean = box_mean(side, 9)
+        self.double_size = Separable(filters.double(side))
+
+    def forward(self, onset, apex, displacement):
+        both = torch.cat([onset, apex], dim=1)
+        both = both - self.mean(both)
+        both = both * torch.rsqrt(self.mean(both**2) + 0.02**2)
+        onset, apex = both.split(1, dim=1)
+        fine = functional.interpolate(displacement, scale_factor=2, mode="bilinear")
+        warped = dense_warp(self.double_size(apex), fine)
+        gx, gy = spatial_gradient(0.5 * (onset + warped))
+        left = onset - warped
+        products = torch.cat([gx * gx, gx * gy, gy * gy, gx * left, gy * left, left * left], dim=1)
+        systems, right, energy = functional.avg_pool2d(products, 2).split([3, 2, 1], dim=1)
+        scale = torch.rsqrt(systems[:, ::2].sum(dim=1, keepdim=True) + 0.02)
+        seen = torch.cat([systems * scale, right * scale, energy, displacement], dim=1)
+        evidence = [functional.pixel_unshuffle(onset, 4), functional.pixel_unshuffle(seen, 2)]
+        right = right + apply_systems(systems, displacement)
+        return systems, right, torch.cat(evidence, dim=1)
 
 
 def region_crops(maps, boxes, size):

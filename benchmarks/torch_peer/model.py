@@ -1,22 +1,25 @@
 """FRL-DGT in PyTorch: displacement generator, region crops, three fusions, head."""
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from benchmarks.torch_peer.layers import (
     FusionTransformer,
-    LucasKanade,
-    box_mean,
+    MotionEquations,
+    SmoothSolve,
     dense_warp,
-    double_size,
+    double_smooth,
     half_size,
     optical_strain,
     patches,
     region_crops,
 )
+from me_keras.layers.displacement import ROUGHNESS, TRUST
 
-INPUTS = 44  # channels the U-Net sees: 2 frames x 4 x 4 pixels, and 3 maps x 2 x 2
+INPUTS = 48  # channels the U-Net sees: 4 x 4 pixels of the onset, 2 x 2 of eight maps
 FIXED = {  # what the peer has no other way of
     "fusion_order": "before",
     "stochastic_depth": 0.0,
@@ -33,13 +36,16 @@ class DisplacementGenerator(nn.Module):
     features `(b, filters[0], h/4, w/4)`.
     """
 
-    def __init__(self, image_size, filters, max_displacement):
+    def __init__(self, image_size, filters, max_displacement, iterations=3):
         super().__init__()
-        self.max_displacement = max_displacement
+        self.max_displacement, self.iterations = max_displacement, iterations
         self.half_size = half_size(image_size)
-        self.local_mean = box_mean(image_size // 2, 7)
-        self.lucas_kanade = LucasKanade(image_size // 2)
-        self.mean = box_mean(image_size // 4, 3)
+        self.coarse_equations = MotionEquations(image_size // 2)
+        self.coarse_solve = SmoothSolve(image_size // 4)
+        self.double_coarse = double_smooth(image_size // 4)
+        self.equations = MotionEquations(image_size)
+        self.solve = SmoothSolve(image_size // 2)
+        self.prior = nn.Parameter(torch.tensor([math.log(ROUGHNESS[1]), 2.0]))
         self.reduce = nn.ModuleList(
             nn.Conv2d(a, b, 3, stride=2, padding=0) if i else nn.Conv2d(a, b, 3, padding=1)
             for i, (a, b) in enumerate(zip((INPUTS, *filters), filters))
@@ -48,11 +54,12 @@ class DisplacementGenerator(nn.Module):
         upwards = list(zip(filters[:0:-1], filters[-2::-1]))
         self.project = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in upwards)
         self.decode = nn.ModuleList(nn.Conv2d(b, b, 3, padding=1) for _, b in upwards)
-        self.head = nn.Conv2d(filters[0], 8, 3, padding=1)
+        self.head = nn.Conv2d(filters[0], 16, 3, padding=1)
 
     def forward(self, onset, apex):
         with torch.no_grad():  # the start has no weights
-            first, seen = self._start(onset, apex)
+            first = self._coarse(self.half_size(onset), self.half_size(apex))
+            systems, right, seen = self.equations(onset, apex, first)
         x = seen.contiguous(memory_format=torch.channels_last)
         skips = []
         for level, (reduce, encode) in enumerate(zip(self.reduce, self.encode)):
@@ -63,23 +70,24 @@ class DisplacementGenerator(nn.Module):
         for project, decode, skip in zip(self.project, self.decode, skips[-2::-1]):
             x = functional.interpolate(project(x), scale_factor=2, mode="nearest")
             x = functional.relu(decode(x + skip))
-        correction = functional.pixel_shuffle(self.head(x).float(), 2)  # (b, 2, h/2, w/2)
-        half = torch.tanh((first + correction) / self.max_displacement)
-        return self.max_displacement * half, x
+        said = functional.pixel_shuffle(self.head(x).float(), 2)  # (b, 4, h/2, w/2)
+        correction, weights = said.split(2, dim=1)
+        certainty, trust = torch.exp(5.0 * torch.tanh(weights / 5.0)).split(1, dim=1)
+        trust = TRUST * trust
+        systems = certainty * systems + torch.cat([trust, 0 * trust, trust], dim=1)
+        right = certainty * right + trust * (first + correction)
+        roughness = torch.exp(self.prior[0]) * self.solve.frequencies ** self.prior[1]
+        half = self.solve.synthesise(self.solve(systems, right, roughness, first))
+        return half.clamp(-self.max_displacement, self.max_displacement), x
 
-    def _start(self, onset, apex):
-        pair = torch.cat([onset, apex], dim=1)  # (b, 2, h, w)
-        means = self.half_size(pair)
-        means = means - self.local_mean(means)
-        means = means * torch.rsqrt(self.local_mean(means**2) + 1e-4)
-        first, left = self.lucas_kanade(means[:, :1], means[:, 1:])
-        first = 2.0 * first  # pixels of full resolution
-        fine = functional.pixel_unshuffle(pair, 4)  # (b, 32, h/4, w/4)
-        fine = fine - self.mean(fine.mean(dim=1, keepdim=True))
-        power = (fine**2).mean(dim=1, keepdim=True)
-        fine = fine * torch.rsqrt(self.mean(power) + 1e-4)
-        coarse = functional.pixel_unshuffle(torch.cat([first, left], dim=1), 2)
-        return first, torch.cat([fine, coarse], dim=1)  # (b, 44, h/4, w/4)
+    def _coarse(self, onset, apex):
+        quarter = torch.zeros_like(functional.avg_pool2d(onset, 2)).expand(-1, 2, -1, -1)
+        roughness = ROUGHNESS[0] * self.coarse_solve.frequencies**2
+        for _ in range(self.iterations):
+            systems, right, _ = self.coarse_equations(onset, apex, quarter)
+            shares = self.coarse_solve(systems, right, roughness, quarter)
+            quarter = self.coarse_solve.synthesise(shares)
+        return 2.0 * self.double_coarse(quarter)  # pixels of full resolution
 
 
 class FrlDgt(nn.Module):
@@ -107,7 +115,7 @@ class FrlDgt(nn.Module):
         self.generator = DisplacementGenerator(
             image_size, options.filters, options.max_displacement
         )
-        self.double_size = double_size(image_size // 2)
+        self.double_smooth = double_smooth(image_size // 2)
         channels = (2, 1, 1, options.filters[0])  # displacement, strain, magnitude, features
         dim, places = options.hidden_dim, (options.crop_size // options.patch_size) ** 2
         inside = [options.patch_size**2 * c for c in channels]
@@ -146,7 +154,7 @@ class FrlDgt(nn.Module):
 
     def rebuild(self, apex, half):
         """The displacement `(b, 2, S, S)` px, and the apex warped back by it `(b, 1, S, S)`."""
-        displacement = self.double_size(half)
+        displacement = self.double_smooth(half)
         return displacement, dense_warp(apex, displacement)
 
 

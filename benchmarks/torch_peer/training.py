@@ -31,7 +31,7 @@ class Training:
             )
         self.model = model.to(memory_format=torch.channels_last)
         self.options, self.bfloat16 = options, bfloat16
-        size = 2 * model.double_size.columns.shape[0]
+        size = 2 * model.double_smooth.columns.shape[0]
         self.self_supervision = SelfSupervision(size, options.edge)
         self._loss = torch.compile(self.loss, dynamic=False) if compiled else self.loss
         self.parameters = list(model.parameters())

@@ -14,8 +14,6 @@ from pipelines import cli, protocols
 from pipelines.progress import say
 from pipelines.schema import MIRRORED_REGIONS, DataError
 
-PAIRS_PER_CLIP = 8  # motion maps kept per clip when the motion is computed beforehand
-
 
 def load_data(options):
     """The prepared database, made first where it is missing or out of date, and its manifest."""
@@ -85,11 +83,12 @@ def with_motion(prepared, options):
     """`prepared` with a classical motion in place of frames, where the options ask for one."""
     if options.model.motion in ("dgm", "precomputed"):
         return prepared
-    from pipelines.flow import motion_bank
+    from pipelines.flow import MOTIONS, motion_bank
 
     cache = pathlib.Path(prepared.path) / "motion"
     # The same pairs for every seed: a run that goes on with other seeds finds the same bank.
-    return motion_bank(prepared, options.model.motion, PAIRS_PER_CLIP, options.data, 0, cache)
+    name = options.model.motion
+    return motion_bank(prepared, name, MOTIONS[name].pairs, options.data, 0, cache)
 
 
 class Datasets:

@@ -1,30 +1,38 @@
 """The Displacement Generation Module (DGM): onset and apex in, motion out.
 
 From the paper (CVPR 2023, abstract): it is convolutional, takes the onset and the apex frame, and
-is learned by self-supervision with the recognition. Our choices: the Lucas-Kanade start, the
-U-Net, its sizes, and the bound on the displacement.
+is learned by self-supervision with the recognition. Our choices: all that follows. Brightness
+constancy (Lucas and Kanade, 1981) gives an equation for the displacement at every pixel. They are
+solved for a smooth field at half resolution, then, about that field, at full resolution; the
+network looks at what is left and says how far each place is to be trusted, and what it takes the
+displacement to be there itself.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from me_keras.layers.filters import box_mean, half_size, local_normalize
-from me_keras.layers.lucas_kanade import lucas_kanade
+from me_keras.layers.filters import double_size, half_size, local_normalize, spatial_gradient
+from me_keras.layers.smooth_solve import apply_systems, frequencies, smooth_solve, synthesise
+from me_keras.layers.warp import dense_warp
+
+ROUGHNESS = 0.2, 0.8  # of the solutions at half and at full resolution, before any training
+TRUST = 0.003  # in the network's own displacement, beside the equations' mean of about 0.16
 
 
 @keras.saving.register_keras_serializable(package="me_keras")
 class DisplacementGenerator(keras.layers.Layer):
     """Displacement from onset to apex, and the features it was read from.
 
-    A Lucas-Kanade estimate at half resolution comes first. A U-Net, working at a quarter of the
-    resolution on all pixels of both frames (space to depth), corrects it. The correction starts
-    at zero and leaves at half resolution (depth to space), which keeps brows and lips sharp at the
-    price of a quarter: most of the arithmetic is in few wide convolutions.
+    The network is a U-Net at a quarter of the resolution on all pixels (space to depth): most of
+    the arithmetic is in few wide convolutions. What it says starts at almost nothing and leaves at
+    half resolution (depth to space), where the equations are solved: untrained, the layer is a
+    classical flow.
 
     Args:
         filters: tuple of ints, channels at 1/4, 1/8, 1/16 … of the resolution.
-        max_displacement: float, pixels; bound of each component, by tanh.
-        iterations: int, Lucas-Kanade rounds; 0 starts from zero displacement.
+        max_displacement: float, pixels; bound of each component.
+        iterations: int, rounds at half resolution; each reaches about two pixels further.
 
     Call arguments:
         inputs: `(onset, apex)`, each `(b, h, w, 1)` float in [0, 1]; h and w divisible by
@@ -48,7 +56,7 @@ class DisplacementGenerator(keras.layers.Layer):
         self.project = [_conv(n, kernel_size=1) for n in self.filters[-2::-1]]
         self.decode = [_conv(n) for n in self.filters[-2::-1]]
         small = keras.initializers.RandomNormal(stddev=1e-3)
-        self.head = keras.layers.Conv2D(8, 3, padding="same", kernel_initializer=small)
+        self.head = keras.layers.Conv2D(16, 3, padding="same", kernel_initializer=small)
 
     def build(self, input_shape):
         height, width = input_shape[0][1:3]
@@ -58,26 +66,43 @@ class DisplacementGenerator(keras.layers.Layer):
                 f"Frames must be a multiple of {step} px for {len(self.filters)} levels. "
                 f"Received: {height} x {width}"
             )
+        # log of the price of the cosines, and the power of their frequency
+        self.prior = self.add_weight(
+            name="prior",
+            shape=(2,),
+            initializer=lambda shape, dtype: tf.constant([np.log(ROUGHNESS[1]), 2.0], dtype),
+        )
         super().build(input_shape)
 
     def call(self, inputs):
         onset, apex = (tf.cast(frame, tf.float32) for frame in inputs)
-        pair = tf.concat([onset, apex], axis=0)  # (2 b, h, w, 1)
-        means = tf.split(local_normalize(half_size(pair)), 2)  # (b, h/2, w/2, 1) each
-        first, left = lucas_kanade(means[0], means[1], self.iterations)
-        first *= 2.0  # pixels of full resolution
-        x = tf.cast(_evidence(onset, apex, first, left), self.compute_dtype)  # (b, h/4, w/4, 44)
+        height, width = onset.shape[1:3]
+        first = _coarse(onset, apex, self.iterations)  # (b, h/2, w/2, 2)
+        systems, right, evidence = motion_equations(onset, apex, first)
+        x = tf.cast(evidence, self.compute_dtype)  # (b, h/4, w/4, 48)
         skips = []
         for reduce, encode in zip(self.reduce, self.encode):
             x = encode(reduce(x))  # (b, h/4/2^i, w/4/2^i, filters[i])
             skips.append(x)
         for project, decode, skip in zip(self.project, self.decode, skips[-2::-1]):
             x = decode(_doubled(project(x)) + skip)  # (b, h/4/2^i, w/4/2^i, filters[i])
-        correction = tf.nn.depth_to_space(tf.cast(self.head(x), tf.float32), 2)
-        half = (first + correction) / self.max_displacement  # (b, h/2, w/2, 2)
-        half = self.max_displacement * tf.tanh(half)
-        displacement = tf.image.resize(half, tf.shape(onset)[1:3])  # (b, h, w, 2), bilinear
-        return {"displacement": displacement, "half": half, "features": tf.cast(x, tf.float32)}
+        said = tf.nn.depth_to_space(tf.cast(self.head(x), tf.float32), 2)  # (b, h/2, w/2, 4)
+        correction, weights = tf.split(said, 2, axis=-1)
+        certainty, trust = tf.split(tf.exp(5.0 * tf.tanh(weights / 5.0)), 2, axis=-1)
+        trust *= TRUST  # (b, h/2, w/2, 1)
+        systems = certainty * systems + trust * (1.0, 0.0, 1.0)
+        right = certainty * right + trust * (first + correction)
+        price, power = tf.unstack(tf.cast(self.prior, tf.float32))  # Keras may read it in bfloat16
+        roughness = tf.exp(price) * frequencies(height // 2, width // 2) ** power
+        shares = smooth_solve(systems, right, roughness, first)  # (b, h/4, w/4, 2)
+        displacement = synthesise(shares, height, width)
+        half = synthesise(shares, height // 2, width // 2)
+        limit = self.max_displacement
+        return {
+            "displacement": tf.clip_by_value(displacement, -limit, limit),
+            "half": tf.clip_by_value(half, -limit, limit),
+            "features": tf.cast(x, tf.float32),
+        }
 
     def get_config(self):
         return {
@@ -88,21 +113,58 @@ class DisplacementGenerator(keras.layers.Layer):
         }
 
 
-def _evidence(onset, apex, first, left):
-    """What the U-Net sees: every pixel of both frames, the first estimate, what it left.
+def _coarse(onset, apex, iterations):
+    """The displacement seen at half resolution, in pixels of the full one.
 
     Args:
-        onset, apex: `(b, h, w, 1)`; first, left: `(b, h/2, w/2, 2)` and `(…, 1)`.
+        onset, apex: `(b, h, w, 1)`.
     Returns:
-        `(b, h/4, w/4, 44)`.
+        `(b, h/2, w/2, 2)`.
     """
-    fine = [tf.nn.space_to_depth(frame, 4) for frame in (onset, apex)]
-    fine = tf.concat(fine, axis=-1)  # (b, h/4, w/4, 32)
-    centre = tf.reduce_mean(fine, axis=-1, keepdims=True)  # (b, h/4, w/4, 1)
-    fine -= box_mean(centre, 3)
-    fine *= tf.math.rsqrt(box_mean(tf.reduce_mean(fine**2, -1, keepdims=True), 3) + 1e-4)
-    coarse = [tf.nn.space_to_depth(field, 2) for field in (first, left)]  # (b, h/4, w/4, 8), (…, 4)
-    return tf.concat([fine, *coarse], axis=-1)
+    onset, apex = half_size(onset), half_size(apex)
+    height, width = onset.shape[1:3]
+    shares = tf.zeros_like(half_size(half_size(tf.concat([onset, onset], axis=-1))))
+    for _ in range(iterations):
+        shares = _coarse_round(onset, apex, shares)  # (b, h/8, w/8, 2)
+    return 2.0 * synthesise(shares, height, width)
+
+
+@tf.function(autograph=False)  # traced once for all rounds; it is not differentiated
+def _coarse_round(onset, apex, shares):
+    height, width = (length // 2 for length in onset.shape[1:3])
+    known = synthesise(shares, height, width)
+    systems, right, _ = motion_equations(onset, apex, known)
+    return smooth_solve(systems, right, ROUGHNESS[0] * frequencies(height, width) ** 2, known)
+
+
+def motion_equations(onset, apex, displacement):
+    """What brightness constancy says of the displacement, linearised about one that is known.
+
+    Args:
+        onset, apex: `(b, h, w, 1)` float in [0, 1].
+        displacement: `(b, h/2, w/2, 2)`, pixels of the frames.
+    Returns:
+        A and b of the least-squares systems `A u = b`, means over 2 x 2 pixels: `(b, h/2, w/2, 3)`
+        (xx, xy, yy) and `(b, h/2, w/2, 2)`; and `(b, h/4, w/4, 48)`, all of it and the onset as a
+        network can read it.
+    """
+    both = local_normalize(tf.concat([onset, apex], axis=0), 9, 0.02)
+    onset, apex = tf.split(both, 2)  # (b, h, w, 1) each
+    fine = tf.image.resize(displacement, onset.shape[1:3])  # (b, h, w, 2)
+    warped = dense_warp(double_size(apex), fine)
+    gx, gy = spatial_gradient(0.5 * (onset + warped))  # (b, h, w, 1) each
+    left = onset - warped
+    products = [gx * gx, gx * gy, gy * gy, gx * left, gy * left, left * left]
+    # Not `half_size`: nothing here is differentiated, and pooling is faster on six channels.
+    products = tf.nn.avg_pool2d(tf.concat(products, axis=-1), 2, 2, "VALID")  # (b, h/2, w/2, 6)
+    systems, right, energy = tf.split(products, [3, 2, 1], axis=-1)
+    xx, xy, yy = tf.split(systems, 3, axis=-1)
+    scale = tf.math.rsqrt(xx + yy + 0.02)  # (b, h/2, w/2, 1)
+    seen = tf.concat([xx * scale, xy * scale, yy * scale, right * scale, energy], axis=-1)
+    seen = tf.concat([seen, displacement], axis=-1)  # (b, h/2, w/2, 8)
+    evidence = [tf.nn.space_to_depth(onset, 4), tf.nn.space_to_depth(seen, 2)]
+    right += apply_systems(systems, displacement)
+    return systems, right, tf.concat(evidence, axis=-1)
 
 
 def _doubled(x):

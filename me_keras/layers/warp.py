@@ -13,7 +13,8 @@ def dense_warp(image, displacement):
     With `image` the apex and `displacement` onset -> apex, the result rebuilds the onset.
 
     Args:
-        image: `(b, h, w, c)` float, any range.
+        image: `(b, s h, s w, c)` float, any range; s is 1, or more for one enlarged beforehand, as
+            by `filters.double_size`.
         displacement: `(b, h, w, 2)` float, pixels, `(dx, dy)`. NaN and infinity count as 0: they
             are no place to look at.
     Returns:
@@ -24,9 +25,10 @@ def dense_warp(image, displacement):
     """
     image, displacement = tf.convert_to_tensor(image), tf.convert_to_tensor(displacement)
     height, width, channels = image.shape[1:]
+    scale = height // displacement.shape[1]
     displacement = tf.where(tf.math.is_finite(displacement), displacement, 0.0)
-    dx, dy = tf.split(displacement, 2, axis=-1)  # (b, h, w, 1) each
-    columns, rows = (np.arange(n, dtype=np.float32)[:, None] for n in (width, height))
+    dx, dy = tf.split(scale * displacement, 2, axis=-1)  # (b, h, w, 1) each
+    columns, rows = (np.arange(0, n, scale, dtype=np.float32)[:, None] for n in (width, height))
     left, x = _neighbours(columns + dx, width)
     top, y = _neighbours(rows[:, None] + dy, height)
     # int64: TensorFlow computes int32 in the host's memory, and a GPU would wait for it.

@@ -17,6 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from me_keras import compat, keras_metrics, layers, losses
+from me_keras.known_warps import known_warps
 from me_keras.layers.regions import AVERAGE_REGIONS
 from me_keras.optimizer import FlatAdamW
 
@@ -160,7 +161,7 @@ class DisplacementModel(_SelfSupervised):
     A functional model: dict of `onset`, `apex` `(b, S, S, 1)` float32 in [0, 1] in; dict of outputs
     with `half` `(b, S/2, S/2, 2)`, the displacement at half resolution in pixels of the full one.
     `fit` takes a dataset of such inputs; labels beside them are ignored. Metrics: `loss`,
-    `reconstruction`, `smoothness`.
+    `reconstruction`, `smoothness`, and `error`: the mean end-point error on known warps, px.
     """
 
     def compile(
@@ -170,6 +171,7 @@ class DisplacementModel(_SelfSupervised):
         smoothness=0.3,
         edge=20.0,
         forward_backward=0.0,
+        pretext=10.0,
         **kwargs,
     ):
         """Configures the training.
@@ -180,6 +182,8 @@ class DisplacementModel(_SelfSupervised):
             smoothness: float, weight of the edge-aware smoothness.
             edge: float, how much image edges relax it.
             forward_backward: float, weight of forward-backward consistency.
+            pretext: float, weight of the error on known warps of the onsets, see
+                `me_keras.known_warps`; 0 for none.
             **kwargs: `steps_per_execution`, `jit_compile` and `run_eagerly`, as in Keras.
         """
         settings = {
@@ -187,20 +191,41 @@ class DisplacementModel(_SelfSupervised):
             "smoothness": smoothness,
             "edge": edge,
             "forward_backward": forward_backward,
+            "pretext": pretext,
         }
-        self._compile(optimizer, settings, _means("reconstruction", "smoothness"), **kwargs)
+        means = _means("reconstruction", "smoothness", *(["error"] if pretext else []))
+        self._compile(optimizer, settings, means, **kwargs)
 
     def _loss(self, data, training):
         x, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         onset, apex = x["onset"], x["apex"]
-        half = self({"onset": onset, "apex": apex}, training=training)["half"]
-        loss = self._self_supervision(x, half)
+        pairs = [(onset, apex)]  # all go through the generator at once
+        if self._settings.pretext:
+            *known, truth = known_warps(onset, self._stream(onset))
+            pairs.append(known)
         if self._settings.forward_backward:
-            back = self({"onset": apex, "apex": onset}, training=training)["half"]
+            pairs.append((apex, onset))
+        first, second = (tf.concat(frames, axis=0) for frames in zip(*pairs))
+        halves = self({"onset": first, "apex": second}, training=training)["half"]
+        half, *halves = tf.split(halves, len(pairs))
+        loss = self._self_supervision(x, half)
+        if self._settings.pretext:
+            error = losses.endpoint_error(truth, halves.pop(0))  # (b,)
+            self._meters.error.update_state(error)
+            loss += self._settings.pretext * tf.reduce_mean(error)
+        if self._settings.forward_backward:
+            back = halves.pop(0)
             cycle = losses.forward_backward(0.5 * half, 0.5 * back)  # (b,)
             loss += self._settings.forward_backward * tf.reduce_mean(cycle)
         self._meters.loss.update_state(loss, tf.shape(onset)[0])
         return loss
+
+    def _stream(self, frames):
+        """What the known warps of this step are drawn from, `(2,)` int64."""
+        # Other batches, as another seed brings, other warps. The sum of their bits is exact.
+        bits = tf.bitcast(tf.reshape(tf.cast(frames, tf.float32), (-1, 2)), tf.int64)
+        step = tf.convert_to_tensor(self.optimizer.iterations)
+        return tf.stack([tf.reduce_sum(bits), step])
 
 
 @keras.saving.register_keras_serializable(package="me_keras")

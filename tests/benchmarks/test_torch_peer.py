@@ -81,18 +81,37 @@ def test_it_learns_as_the_keras_model(dgm):
 
     from benchmarks.torch_peer.training import Training
 
-    options, trainer, theirs = made(dgm=dgm, dropout=0.0, head_dropout=0.0)
+    # Small steps: where a gradient is zero, Adam takes whole ones of its rounding.
+    changes = {"dropout": 0.0, "head_dropout": 0.0, "learning_rate": 1e-4}
+    options, trainer, theirs = made(dgm=dgm, **changes)
     batch = smooth_batch(options)
+    tensors = peer.as_tensors({**batch[0], **batch[1]})
     trained = Training(theirs, options.training, steps=3)
     start = flat(theirs.parameters())
+    trained.loss(tensors).backward()
+    gradient = flat(parameter.grad for parameter in theirs.parameters())
+    expected = flat(with_weights(options, of_gradients(trainer, batch)).parameters())
+    assert (gradient - expected).norm() <= 1e-3 * expected.norm()
     expected = trainer.fit(tf.data.Dataset.from_tensors(batch).repeat())[0]["loss"]
-    loss = trained.run(peer.as_tensors({**batch[0], **batch[1]}), steps=3)
-    assert loss == pytest.approx(expected, abs=ROOM)
-    averaged = with_weights(options, trainer.model)  # holds the averaged weights after `fit`
-    averaged = flat(averaged.parameters())
+    assert trained.run(tensors, steps=3) == pytest.approx(expected, abs=ROOM)
+    averaged = flat(with_weights(options, trainer.model).parameters())  # as `fit` leaves them
     apart, moved = averaged - flat(trained.average), averaged - start
-    # AdamW makes a whole step of what rounding left of a zero gradient
-    assert apart.norm() <= 0.05 * moved.norm()
+    assert apart.norm() <= 0.4 * moved.norm()
+
+
+def of_gradients(trainer, batch):
+    """A model as the trainer's, the gradient of its loss in place of its weights."""
+    import tensorflow as tf
+
+    model = trainer.model
+    with tf.GradientTape() as tape:
+        loss = model._loss(batch, training=True)
+    model = setting.trainer(trainer.options, steps_per_epoch=3).model
+    for weight, gradient in zip(
+        model.trainable_weights, tape.gradient(loss, trainer.model.trainable_weights)
+    ):
+        weight.assign(gradient)
+    return model
 
 
 def flat(tensors):

@@ -77,3 +77,9 @@ def test_self_supervision_is_least_at_the_true_displacement(rng):
         values[scale] = float(reconstruction[0])
         np.testing.assert_allclose(smooth, 0.01 * 0.5 * 2, rtol=0.5)
     assert min(values, key=values.get) == 1.0
+
+
+def test_endpoint_error_is_the_mean_distance_inside(rng):
+    truth, found = (rng.normal(size=(2, 16, 16, 2)).astype(np.float32) for _ in range(2))
+    apart = np.linalg.norm(truth - found, axis=-1)[:, 3:-3, 3:-3].mean(axis=(1, 2))
+    np.testing.assert_allclose(losses.endpoint_error(truth, found), apart, rtol=1e-3)

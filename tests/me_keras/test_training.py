@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from me_keras import optimizer
+from me_keras import optimizer, pretrained
+from me_keras.models.frl_dgt import displacement_model
 from me_keras.models.recognizer import DisplacementModel, Recognizer
 from me_keras.options import Options, resolve
 from me_keras.training import METRICS, Trainer, make_deterministic
 from pipelines import cli
-from pipelines.schema import MIRRORED_REGIONS, OptionError
+from pipelines.schema import MIRRORED_REGIONS, DataError, OptionError
 
 OPTIONS = cli.replace(
     resolve(Options(), "frames"),
@@ -125,7 +126,7 @@ def test_its_models_are_keras_models_that_callbacks_follow(trainer, tmp_path):
     history = trainer.fit(endless(np.random.default_rng(1)), callbacks)
     assert [set(epoch) for epoch in history] == [set(METRICS)] * 3
     head, *lines = (tmp_path / "log.csv").read_text().splitlines()
-    assert set(head.split(",")) >= {"epoch", *METRICS} and len(lines) == 3
+    assert set(head.split(",")) >= {"epoch", *METRICS} - {"error"} and len(lines) == 3
     assert list((tmp_path / "board").rglob("events*"))
 
 
@@ -204,6 +205,27 @@ def test_warm_up_trains_the_displacement_alone(rng):
     assert len(history) == 2
     assert moved(before, weights_of(trainer, "displacement_generator")) > 0
     assert moved(head, weights_of(trainer, "logits")) == 0
+
+
+def test_it_starts_from_the_shipped_weights_unless_told_otherwise():
+    default = cli.replace(OPTIONS, filters=Options().model.filters)
+    shipped = displacement_model(64)
+    pretrained.load(shipped)
+    shipped = shipped.get_layer("displacement_generator").get_weights()
+    for init, same in ((None, True), ("shipped", True), ("none", False)):
+        trainer = Trainer(cli.replace(default, dgm_init=init), SIZE, 3, 0, 5, MIRRORED_REGIONS)
+        trainer.reset(0)
+        found = trainer.model.get_layer("displacement_generator").get_weights()
+        assert all(np.array_equal(a, b) for a, b in zip(shipped, found)) == same
+    with pytest.raises(DataError, match="other --filters than 8 12: .*--dgm-init none"):
+        make(dgm_init="shipped").reset(0)
+    make().reset(0)  # other filters, and nothing asked for
+
+
+def test_known_warps_can_be_left_out(rng):
+    trainer = make(dgm_pretext=False)
+    trainer.reset(0)
+    assert [epoch["error"] for epoch in trainer.warm_up(endless(rng))] == [0.0, 0.0]
 
 
 def test_motion_maps_need_no_generator(rng):

@@ -55,10 +55,16 @@ def test_each_filter_keeps_channels_and_examples_apart(rng, channels):
                 np.testing.assert_allclose(found[example, ..., channel], expected, atol=1e-6)
 
 
-def test_doubling_equals_tensorflow(rng):
-    field = rng.random((2, 8, 6, 2)).astype(np.float32)
-    found = filters.separable(field, filters.enlarge(8), filters.enlarge(6))
-    np.testing.assert_allclose(found, tf.image.resize(field, (16, 12)), atol=1e-6)
+def test_doubling_is_cubic(rng):
+    """OpenCV's and Keys' cubics differ in a: compared with a polynomial that both rebuild."""
+    rows, columns = np.mgrid[:10, :12].astype(np.float32)
+    plane = 0.02 * columns**2 - 0.3 * rows + 0.01 * rows * columns
+    found = filters.double_size(plane[None, ..., None])[0, ..., 0].numpy()
+    rows, columns = np.mgrid[:20, :24].astype(np.float32) / 2
+    expected = 0.02 * columns**2 - 0.3 * rows + 0.01 * rows * columns
+    np.testing.assert_allclose(found[4:-4, 4:-4], expected[4:-4, 4:-4], atol=1e-5)
+    image = rng.random((1, 8, 6, 2)).astype(np.float32)
+    np.testing.assert_allclose(filters.double_size(image)[:, ::2, ::2], image, atol=1e-6)
 
 
 def test_the_gradient_is_that_of_pooling(rng):

@@ -3,9 +3,11 @@ import warnings
 import cv2
 import numpy as np
 import pytest
+import scipy.ndimage
 import tensorflow as tf
 from contract import check_layer
 
+from me_keras.layers.filters import double_size
 from me_keras.layers.warp import DenseWarp, dense_warp, optical_strain
 
 
@@ -44,6 +46,18 @@ def test_a_farneback_flow_rebuilds_the_onset(rng):
     flow[..., 0], flow[..., 1] = 2, 1
     rebuilt = dense_warp(apex[None, ..., None], flow)[0, ..., 0]
     np.testing.assert_allclose(rebuilt[4:-4, 4:-4], onset[4:-4, 4:-4], atol=1e-6)
+
+
+def test_an_enlarged_image_is_sampled_at_the_same_places(rng):
+    image = smooth_image(rng)
+    flow = rng.normal(0, 1, (1, 32, 32, 2)).astype(np.float32)
+    large = double_size(image[None, ..., None])
+    found = dense_warp(large, flow)[0, 4:-4, 4:-4, 0]
+    rows, columns = np.mgrid[:32, :32] + flow[0, ..., ::-1].transpose(2, 0, 1)
+    expected = scipy.ndimage.map_coordinates(image, [rows, columns], order=3)[4:-4, 4:-4]
+    plain = dense_warp(image[None, ..., None], flow)[0, 4:-4, 4:-4, 0]
+    assert np.abs(found - expected).max() < 0.4 * np.abs(plain - expected).max()
+    np.testing.assert_allclose(dense_warp(large, 0 * flow)[0, ..., 0], image, atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -138,7 +138,7 @@ def test_a_still_displacement_generator(model, inputs):
 
 def test_the_generator_learns_alone_on_the_same_layers(model, inputs):
     generator = model.displacement_model()
-    generator.compile(forward_backward=0.1)
+    generator.compile(forward_backward=0.1, pretext=0.0)  # no skin, nothing to know
     history = generator.fit(inputs, LABELS, epochs=8, verbose=0).history
     assert set(history) == {"loss", "reconstruction", "smoothness"}
     assert history["loss"][-1] < history["loss"][0]
@@ -146,6 +146,29 @@ def test_the_generator_learns_alone_on_the_same_layers(model, inputs):
     np.testing.assert_array_equal(generator(frames)["half"], model(inputs)["half"])
     with pytest.raises(ValueError, match="ststnet is given motion maps"):
         build("ststnet", 28, motion_channels=3).displacement_model()
+
+
+def test_known_warps_are_others_in_every_step_and_batch_and_the_same_again(inputs):
+    histories = []
+    for frames in (inputs, inputs, {name: 0.9 * value for name, value in inputs.items()}):
+        keras.utils.set_random_seed(0)
+        generator = displacement_model(32, (8, 12))
+        generator.compile(FlatAdamW(0.0), pretext=1.0)  # it stays as it is
+        histories.append(generator.fit(frames, epochs=3, verbose=0).history["error"])
+    assert histories[0] == histories[1]
+    assert len(set(histories[0])) == 3 and set(histories[0]).isdisjoint(histories[2])
+
+
+def test_the_loss_counts_the_error_on_known_warps(inputs):
+    keras.utils.set_random_seed(0)
+    generator = displacement_model(32, (8, 12))
+    found = {}
+    for pretext in (0.0, 10.0):
+        generator.compile(pretext=pretext)
+        found[pretext] = generator.evaluate(inputs, verbose=0, return_dict=True)
+    assert "error" not in found[0.0]
+    more = found[10.0]["loss"] - found[0.0]["loss"]
+    assert more == pytest.approx(10.0 * found[10.0]["error"], rel=1e-4)
 
 
 def test_a_generator_without_a_recognizer(inputs, tmp_path):
