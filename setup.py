@@ -86,6 +86,7 @@ setup(
             "me-keras-export = me_keras.export:main",
             "me-keras-predict = me_keras.predict:main",
             "me-keras-serve = me_keras.serve:main",
+            "me-keras-pretrain = me_keras.pretrain:main",
             "me-keras-machine = me_keras.doctor:main",
             "me-keras-prepare = pipelines.prepare:main",
             "me-keras-doctor = pipelines.doctor.__main__:main",

@@ -91,9 +91,9 @@ def rendered_pair(size):
     """Onset and apex of a rendered, aligned face: (S, S) uint8 twice."""
     import cv2
 
-    from benchmarks.displacement import unseen_pairs
+    from benchmarks.moved_faces import rendered_clips
 
-    onset, apex, _ = unseen_pairs(1)
+    onset, apex, _ = rendered_clips(1)
     shape = (size, size)
     return tuple(
         cv2.resize(frame[0], shape, interpolation=cv2.INTER_AREA) for frame in (onset, apex)

@@ -56,6 +56,8 @@ class FlatAdamW(keras.optimizers.AdamW):
             enlarges the loss, and the gradients are divided again. A step that is not finite
             leaves everything as it was and halves the scale; 2000 finite ones double it. (Keras'
             LossScaleOptimizer branches on the host, and has other methods in Keras 2 and 3.)
+        slow: str, start of the names of layers whose steps are `slow_rate` as long; "" for none.
+        slow_rate: float.
         **kwargs: as `keras.optimizers.AdamW`.
     """
 
@@ -66,6 +68,8 @@ class FlatAdamW(keras.optimizers.AdamW):
         average=0.99,
         global_clipnorm=1.0,
         dynamic_scale=False,
+        slow="",
+        slow_rate=0.1,
         name="FlatAdamW",
         **kwargs,
     ):
@@ -78,23 +82,31 @@ class FlatAdamW(keras.optimizers.AdamW):
         )
         self.average = average
         self.dynamic_scale = dynamic_scale
+        self.slow = slow
+        self.slow_rate = slow_rate
         # A namespace, so that Keras 3 does not count the model's variables among its own.
         self._trained = types.SimpleNamespace(groups=[])
 
     def build(self, var_list):
         if self._trained.groups:
             return
-        kernels = [v for v in var_list if "kernel" in v.name]
-        others = [v for v in var_list if "kernel" not in v.name]
-        self._trained.groups = [group for group in (kernels, others) if group]
+        fast = [v for v in var_list if not self._is_slow(v)]
+        slow = [v for v in var_list if self._is_slow(v)]
+        groups = [part for some in (fast, slow) for part in _kernels_and_others(some)]
+        self._trained.groups = [group for group in groups if group]
         lengths = [sum(math.prod(v.shape) for v in group) for group in self._trained.groups]
         self._vectors = [self._variable((n,), "vector") for n in lengths]
         self._averages = [self._variable((n,), "average") for n in lengths]
         if self.dynamic_scale:  # zeros at the start, as all of the optimizer's variables
             self._doublings = self._variable((), "doublings")
             self._finite_steps = self._variable((), "finite_steps")
-        self.exclude_from_weight_decay(self._vectors[1 if kernels else 0 :])
+        pairs = zip(self._vectors, self._trained.groups)
+        self.exclude_from_weight_decay([v for v, group in pairs if not _is_kernel(group[0])])
         super().build(self._vectors)
+
+    def _is_slow(self, variable):
+        name = getattr(variable, "path", variable.name)  # Keras 3, Keras 2
+        return bool(self.slow) and f"/{name}".rpartition(f"/{self.slow}")[1] != ""
 
     def _variable(self, shape, name):
         return self.add_variable(shape=shape, dtype="float32", name=name)
@@ -140,6 +152,10 @@ class FlatAdamW(keras.optimizers.AdamW):
     def _publish(self, strategy=None, moments=()):
         """Copies the vectors to the variables, and moves the average along."""
         taken = self._undo_overflow(moments) if self.dynamic_scale else 1.0
+        for vector, group in zip(self._vectors, self._trained.groups):
+            if self._is_slow(group[0]):
+                before = _flat(group)  # still what the step started from
+                vector.assign(before + self.slow_rate * (vector - before))
         step = tf.cast(self.iterations, tf.float32)
         share = taken * (1.0 - tf.minimum(self.average, step / (step + 10.0)))
         for vector, average, group in zip(self._vectors, self._averages, self._trained.groups):
@@ -191,8 +207,18 @@ class FlatAdamW(keras.optimizers.AdamW):
         shared = ["name", "learning_rate", "weight_decay", "global_clipnorm"]
         shared += ["beta_1", "beta_2", "epsilon", "amsgrad"]
         config = super().get_config()
-        own = {"average": self.average, "dynamic_scale": self.dynamic_scale}
+        own = {name: getattr(self, name) for name in ("average", "dynamic_scale")}
+        own |= {"slow": self.slow, "slow_rate": self.slow_rate}
         return {**{name: config[name] for name in shared}, **own}
+
+
+def _is_kernel(variable):
+    return "kernel" in variable.name
+
+
+def _kernels_and_others(variables):
+    kernels = [v for v in variables if _is_kernel(v)]
+    return kernels, [v for v in variables if not _is_kernel(v)]
 
 
 def _flat(tensors):

@@ -109,12 +109,18 @@ class TrainingOptions:
     dgm_weight: float = option(
         1.0, "lambda: weight of self-supervision beside the recognition", common=True
     )
+    dgm_rate: float = option(
+        0.1,
+        "learning rate of the displacement generator, as a share of the others', in joint training "
+        "and where it starts from the shipped weights",
+        within="[0, 1]",
+    )
     reconstruction: str = option(
         "photometric",
         "how the warped apex is compared with the onset: photometric, census, structure or "
         "another of RECONSTRUCTION in me_keras/losses.py",
     )
-    smoothness: float = option(0.3, "weight of the edge-aware smoothness")
+    smoothness: float = option(0.03, "weight of the edge-aware smoothness")
     edge: float = option(20.0, "smoothness: how much image edges relax it")
     forward_backward: float = option(0.0, "weight of forward-backward consistency in warm-up")
     mirror_test: bool = option(True, "average the prediction with the mirrored face's")

@@ -19,6 +19,7 @@ from me_keras.optimizer import FlatAdamW, WarmupCosine
 from pipelines.schema import OptionError
 
 METRICS = ("loss", "accuracy", "reconstruction", "smoothness", "error")
+SLOW = "displacement_generator"  # the layer that `dgm_rate` is for
 PRETEXT = 10.0  # weight of the error on known warps, px, beside the warping loss
 
 
@@ -102,7 +103,7 @@ class Trainer:
             "jit_compile": training.jit,
         }
         self.model.compile(
-            self._optimizer(training.epochs, training.weight_average),
+            self._optimizer(training.epochs, training.weight_average, SLOW),
             losses.CrossEntropy(training.label_smoothing),
             metrics=(),
             dgm_weight=training.dgm_weight,
@@ -110,18 +111,27 @@ class Trainer:
             **common,
         )
         if self.generator:
+            # Weights that know much are refined; those that know nothing have to learn.
+            slow = SLOW if self.options.starts_from_shipped_weights else ""
             self.generator.compile(
-                self._optimizer(training.warmup_epochs, average=0.0),
+                self._optimizer(training.warmup_epochs, 0.0, slow),
                 forward_backward=training.forward_backward,
                 pretext=PRETEXT if training.dgm_pretext else 0.0,
                 **common,
             )
 
-    def _optimizer(self, epochs, average):
+    def _optimizer(self, epochs, average, slow=""):
         training = self.options.training
         schedule = WarmupCosine(training.learning_rate, epochs * self.steps_per_epoch)
         scales = self._precision == "float16"
-        return FlatAdamW(schedule, training.weight_decay, average, dynamic_scale=scales)
+        return FlatAdamW(
+            schedule,
+            training.weight_decay,
+            average,
+            dynamic_scale=scales,
+            slow=slow,
+            slow_rate=training.dgm_rate,
+        )
 
     def reset(self, seed):
         """Puts weights and dropout streams to the start of `seed`."""

@@ -12,7 +12,6 @@ from benchmarks.torch_peer.layers import (
     SmoothSolve,
     dense_warp,
     double_smooth,
-    half_size,
     optical_strain,
     patches,
     region_crops,
@@ -36,13 +35,10 @@ class DisplacementGenerator(nn.Module):
     features `(b, filters[0], h/4, w/4)`.
     """
 
-    def __init__(self, image_size, filters, max_displacement, iterations=3):
+    def __init__(self, image_size, filters, max_displacement, iterations=2):
         super().__init__()
         self.max_displacement, self.iterations = max_displacement, iterations
-        self.half_size = half_size(image_size)
-        self.coarse_equations = MotionEquations(image_size // 2)
-        self.coarse_solve = SmoothSolve(image_size // 4)
-        self.double_coarse = double_smooth(image_size // 4)
+        self.coarse = nn.ModuleList(Coarse(image_size // size) for size in (4, 2))
         self.equations = MotionEquations(image_size)
         self.solve = SmoothSolve(image_size // 2)
         self.prior = nn.Parameter(torch.tensor([math.log(ROUGHNESS[1]), 2.0]))
@@ -58,7 +54,7 @@ class DisplacementGenerator(nn.Module):
 
     def forward(self, onset, apex):
         with torch.no_grad():  # the start has no weights
-            first = self._coarse(self.half_size(onset), self.half_size(apex))
+            first = self._coarse(onset, apex)
             systems, right, seen = self.equations(onset, apex, first)
         x = seen.contiguous(memory_format=torch.channels_last)
         skips = []
@@ -81,13 +77,28 @@ class DisplacementGenerator(nn.Module):
         return half.clamp(-self.max_displacement, self.max_displacement), x
 
     def _coarse(self, onset, apex):
-        quarter = torch.zeros_like(functional.avg_pool2d(onset, 2)).expand(-1, 2, -1, -1)
-        roughness = ROUGHNESS[0] * self.coarse_solve.frequencies**2
-        for _ in range(self.iterations):
-            systems, right, _ = self.coarse_equations(onset, apex, quarter)
-            shares = self.coarse_solve(systems, right, roughness, quarter)
-            quarter = self.coarse_solve.synthesise(shares)
-        return 2.0 * self.double_coarse(quarter)  # pixels of full resolution
+        known = torch.zeros_like(onset[..., ::8, ::8]).expand(-1, 2, -1, -1)
+        for coarse, size, rounds in zip(self.coarse, (4, 2), (1, self.iterations)):
+            small = [functional.avg_pool2d(frame, size) for frame in (onset, apex)]
+            for _ in range(rounds):
+                known = coarse(*small, known)
+            known = 2.0 * coarse.finer(known)  # twice the resolution, so twice the pixels
+        return known
+
+
+class Coarse(nn.Module):
+    """A round at lower resolution: frames of `side` pixels, displacement at half of it."""
+
+    def __init__(self, side):
+        super().__init__()
+        self.equations = MotionEquations(side)
+        self.solve = SmoothSolve(side // 2)
+        self.finer = double_smooth(side // 2)
+
+    def forward(self, onset, apex, known):
+        systems, right, _ = self.equations(onset, apex, known)
+        roughness = ROUGHNESS[0] * self.solve.frequencies**2
+        return self.solve.synthesise(self.solve(systems, right, roughness, known))
 
 
 class FrlDgt(nn.Module):

@@ -35,16 +35,14 @@ class Training:
         self.self_supervision = SelfSupervision(size, options.edge)
         self._loss = torch.compile(self.loss, dynamic=False) if compiled else self.loss
         self.parameters = list(model.parameters())
-        kernels: list = []
-        others: list = []  # only kernels decay: no biases, norms and positions
+        groups: dict = {}  # only kernels decay: no biases, norms and positions
         for name, parameter in model.named_parameters():
             decays = name.endswith("weight") and parameter.ndim > 1
-            (kernels if decays else others).append(parameter)
+            rate = options.dgm_rate if name.startswith("generator.") else 1.0
+            decay = options.weight_decay if decays else 0.0
+            groups.setdefault((rate * options.learning_rate, decay), []).append(parameter)
         self.optimizer = torch.optim.AdamW(
-            [
-                {"params": kernels, "weight_decay": options.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
+            [{"params": each, "lr": lr, "weight_decay": w} for (lr, w), each in groups.items()],
             lr=options.learning_rate,
             eps=1e-7,
             fused=True,

@@ -12,8 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from me_keras.layers.filters import double_size, half_size, local_normalize, spatial_gradient
-from me_keras.layers.smooth_solve import apply_systems, frequencies, smooth_solve, synthesise
+from me_keras.layers.filters import double_size, local_normalize, spatial_gradient
+from me_keras.layers.smooth_solve import (
+    analyse,
+    apply_systems,
+    frequencies,
+    smooth_solve,
+    synthesise,
+)
 from me_keras.layers.warp import dense_warp
 
 ROUGHNESS = 0.2, 0.8  # of the solutions at half and at full resolution, before any training
@@ -45,7 +51,7 @@ class DisplacementGenerator(keras.layers.Layer):
         ValueError: if the frame size does not suit the number of levels.
     """
 
-    def __init__(self, filters=(32, 64, 96), max_displacement=8.0, iterations=3, **kwargs):
+    def __init__(self, filters=(32, 64, 96), max_displacement=8.0, iterations=2, **kwargs):
         super().__init__(autocast=False, **kwargs)  # sub-pixel motion does not survive bfloat16
         self.filters = tuple(filters)
         self.max_displacement = max_displacement
@@ -114,19 +120,22 @@ class DisplacementGenerator(keras.layers.Layer):
 
 
 def _coarse(onset, apex, iterations):
-    """The displacement seen at half resolution, in pixels of the full one.
+    """The displacement seen at a quarter and at half of the resolution, in pixels of the full one.
 
     Args:
         onset, apex: `(b, h, w, 1)`.
     Returns:
         `(b, h/2, w/2, 2)`.
     """
-    onset, apex = half_size(onset), half_size(apex)
     height, width = onset.shape[1:3]
-    shares = tf.zeros_like(half_size(half_size(tf.concat([onset, onset], axis=-1))))
-    for _ in range(iterations):
-        shares = _coarse_round(onset, apex, shares)  # (b, h/8, w/8, 2)
-    return 2.0 * synthesise(shares, height, width)
+    shares = tf.zeros_like(onset[:, ::16, ::16]) * (1.0, 1.0)  # (b, h/16, w/16, 2)
+    for size, rounds in ((4, 1), (2, iterations)):
+        small = [tf.nn.avg_pool2d(frame, size, size, "VALID") for frame in (onset, apex)]
+        if size == 2:  # twice the resolution, so twice the pixels
+            shares = 2.0 * analyse(synthesise(shares, height // 4, width // 4))
+        for _ in range(rounds):
+            shares = _coarse_round(*small, shares)  # (b, h/size/4, w/size/4, 2)
+    return 2.0 * synthesise(shares, height // 2, width // 2)
 
 
 @tf.function(autograph=False)  # traced once for all rounds; it is not differentiated

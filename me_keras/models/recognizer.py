@@ -168,7 +168,7 @@ class DisplacementModel(_SelfSupervised):
         self,
         optimizer=None,
         reconstruction="photometric",
-        smoothness=0.3,
+        smoothness=0.03,
         edge=20.0,
         forward_backward=0.0,
         pretext=10.0,
@@ -250,7 +250,7 @@ class Recognizer(_SelfSupervised):
         dgm_weight=1.0,
         train_displacement=True,
         reconstruction="photometric",
-        smoothness=0.3,
+        smoothness=0.03,
         edge=20.0,
         **kwargs,
     ):

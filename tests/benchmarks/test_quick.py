@@ -3,11 +3,10 @@
 import importlib
 import json
 
-import cv2
 import numpy as np
 import pytest
 
-from benchmarks import displacement, folds, inference, processes, warp
+from benchmarks import folds, inference, processes, warp
 from benchmarks.measure import BenchOptions
 
 FIGURES = {
@@ -68,37 +67,3 @@ def test_what_is_no_epoch_is_the_change_of_fold():
     seconds = folds.split(ends, ends[-1] + 0.25, warmup_epochs=3)
     assert (seconds["warmup"], seconds["joint"]) == (2, 4)
     assert seconds["change"] == pytest.approx(0.5 + 1.0) and seconds["prediction"] == 0.25
-
-
-def test_the_true_displacement_has_no_error_and_explains_most_of_the_difference():
-    onset, apex, truth = displacement.unseen_pairs(1)
-    found = displacement.errors(lambda first, second: truth[0], onset, apex, truth)
-    nothing = displacement.errors(lambda first, second: 0 * truth[0], onset, apex, truth)
-    assert found["error px"] == 0 and found["gain"] > 0.5
-    assert nothing["error px"] > 0.1 and nothing["gain"] == pytest.approx(0)
-
-
-def test_errors_by_hand():
-    """One pixel to the right, found 0.1 px short and turned by 30 degrees."""
-    truth = np.zeros((1, 64, 64, 2), np.float32)
-    truth[..., 0] = 0.1
-    truth[0, :32] = 1.0, 0.0
-    found = truth.copy()
-    found[0, :32] = 0.9 * np.cos(np.pi / 6), 0.9 * np.sin(np.pi / 6)
-    images = np.zeros((2, 1, 64, 64), np.uint8)
-    images[1, 0, ::2] = 9  # so that there is a difference to explain
-    row = displacement.errors(lambda first, second: found[0], *images, truth)
-    apart = np.hypot(0.9 * np.cos(np.pi / 6) - 1, 0.9 * np.sin(np.pi / 6))
-    assert row["1-2 px"] == pytest.approx(apart, rel=1e-5) and row["0-0.2 px"] == 0
-    assert row["error px"] == pytest.approx(apart / 2, rel=1e-5)
-    assert row["angle deg"] == pytest.approx(30, rel=1e-4)
-    assert np.isnan(row["0.5-1 px"])
-
-
-def test_dis_at_full_resolution_is_nearer_to_the_truth_than_opencvs_preset():
-    iterations, tuned = displacement.tuned_dis()
-    preset = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    pairs = displacement.unseen_pairs(6)
-    found = displacement.errors(lambda *images: preset.calc(*images, None), *pairs)
-    assert iterations in (3, 10, 20)
-    assert displacement.errors(tuned, *pairs)["error px"] < 0.9 * found["error px"]

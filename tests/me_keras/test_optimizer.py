@@ -30,6 +30,26 @@ def test_equals_keras_adamw_variable_by_variable(rng):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+def test_slow_layers_learn_as_with_a_lower_rate(rng):
+    def named(prefix):
+        with tf.name_scope(prefix):
+            return variables(rng)
+
+    head, generator = named("head"), named("generator")
+    theirs = [[tf.Variable(v, name=v.name.split(":")[0]) for v in vs] for vs in (head, generator)]
+    ours = FlatAdamW(0.01, 0.1, 0.0, global_clipnorm=None, slow="generator", slow_rate=0.2)
+    references = [keras.optimizers.AdamW(rate, weight_decay=0.1) for rate in (0.01, 0.002)]
+    for reference in references:
+        reference.exclude_from_weight_decay(var_names=["bias"])
+    for _ in range(5):
+        gradients = [tf.constant(rng.normal(size=v.shape), tf.float32) for v in head + generator]
+        ours.apply_gradients(list(zip(gradients, head + generator)))
+        for reference, some, g in zip(references, theirs, (gradients[:3], gradients[3:])):
+            reference.apply_gradients(zip(g, some))
+    for a, b in zip(head + generator, theirs[0] + theirs[1]):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
 def test_a_variable_without_a_gradient_only_decays(rng):
     kernel, bias, other = variables(rng)
     before = [v.numpy() for v in (kernel, bias, other)]
