@@ -28,7 +28,7 @@ def rendered_clips(count):
     Returns:
         `(n, S, S)` uint8 twice, and `(n, S, S, 2)` float32 px.
     """
-    config = SynthesisConfig(seed=PEOPLE, drift=0.0)
+    config = SynthesisConfig(seed=PEOPLE, drift=0.0, blend=0.0)
     pairs = []
     for number in range(count):
         emotion = CLASSES[number % len(CLASSES)]
@@ -42,7 +42,7 @@ def rendered_clips(count):
 
 def rendered_faces(count):
     """Grey images of rendered people, each as `moved` takes it: a function of points."""
-    config = SynthesisConfig(seed=PEOPLE, drift=0.0, noise=0.0)
+    config = SynthesisConfig(seed=PEOPLE, drift=0.0, blend=0.0, noise=0.0)
     specs = [plan.draw_spec(config, 1 + n, 0, CLASSES[0]) for n in range(-(-count // 6))]
     faces = [_aligned(next(clip.render(spec, [0]))) for spec in specs]
     return [faces[number // 6] for number in range(count)]

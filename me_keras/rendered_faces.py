@@ -65,7 +65,8 @@ def _person(subject, image_size):
     frames = []
     for number in range(CLIPS):
         emotion = CLASSES[(subject + number) % len(CLASSES)]
-        spec = plan.draw_spec(SynthesisConfig(seed=SEED), subject, number, emotion)
+        config = SynthesisConfig(seed=SEED, blend=0.0)
+        spec = plan.draw_spec(config, subject, number, emotion)
         chosen = [0, max(1, spec.apex // 2), max(2, spec.apex)]
         aligned = align.align_clip(clip.render(spec, chosen), 0, image_size, MARGIN)
         frames.extend(aligned.frames[..., 0])

@@ -13,7 +13,8 @@ SOURCES = sorted(p for top in ("me_keras", "pipelines") for p in (ROOT / top).rg
 MODULES = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in SOURCES}
 COMMANDS = dict(re.findall(r'"(me-keras-\S+) = ([\w.]+):main"', (ROOT / "setup.py").read_text()))
 MAX_LINES = 400
-INNER = ("known_warps", "layers", "losses", "metrics", "models")  # of me_keras: they know no files and no faces
+# Of me_keras: they know no files and no faces.
+INNER = ("known_warps", "layers", "losses", "metrics", "models")
 HEAVY = {"cv2", "keras", "mediapipe", "numpy", "pandas", "sklearn", "tensorflow"}
 PRINT_ERRORS = ("pipelines.exits", "me_keras.predict")
 UNTOLD = set(  # names that do not say what is inside

@@ -74,8 +74,13 @@ class Unit:
         return f"{self.side}{self.number}"
 
 
-def draw_units(rng, emotion):
-    """Draws the action units of one clip of `emotion`: a tuple of `Unit`, the strong ones first."""
+def draw_units(rng, emotion, blend=0.0):
+    """Draws the action units of one clip of `emotion`: a tuple of `Unit`, its own ones first.
+
+    Args:
+        blend: float; a unit that may be typical of another emotion comes on top, this many times
+            as strong as an own one at most. People blend emotions, and hide one behind another.
+    """
     combinations = EMOTIONS[emotion]
     numbers = combinations[rng.integers(len(combinations))]
     units = [Unit(n, "", round(float(rng.uniform(0.75, 1.25)), 3)) for n in numbers]
@@ -86,6 +91,9 @@ def draw_units(rng, emotion):
     if rng.random() < NUISANCE_SHARE:
         number = int(rng.choice([n for n in NUISANCE if n not in numbers]))
         units.append(Unit(number, "", round(float(rng.uniform(0.2, 0.45)), 3)))
+    if blend:
+        number = int(rng.choice([n for n in ACTION_UNITS if n not in {u.number for u in units}]))
+        units.append(Unit(number, "", round(blend * float(rng.uniform(0.3, 1.0)), 3)))
     return tuple(units)
 
 

@@ -18,6 +18,9 @@ class SynthesisConfig:
     clips_per_class: int = option(4, "clips of each of the three classes and subjects", least=1)
     num_frames: int = option(12, "mean number of frames of a clip, onset to offset", least=4)
     amplitude_px: float = option(0.75, "mean motion of the face at the apex, px; 0: none", least=0)
+    blend: float = option(
+        1.0, "strength of an action unit of another emotion in each clip; 0: none", least=0
+    )
     noise: float = option(1.0, "standard deviation of the sensor noise, grey levels", least=0)
     drift: float = option(1.0, "how far the head drifts during a clip, px", least=0)
     flicker: float = option(0.003, "amplitude of the lamp's flicker, share of 1", least=0)

@@ -35,7 +35,7 @@ def draw_spec(config, subject, number, emotion):
         subject=config.seed * 10007 + subject,
         seed=int(rng.integers(2**31)),
         emotion=emotion,
-        units=motion.draw_units(rng, emotion),
+        units=motion.draw_units(rng, emotion, config.blend),
         amplitude=config.amplitude_px * round(float(rng.uniform(0.75, 1.25)), 3),
         num_frames=length,
         apex=apex,

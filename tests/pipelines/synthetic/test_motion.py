@@ -103,3 +103,12 @@ def test_people_move_the_same_unit_differently():
     units = [motion.Unit(12, "", 1.0)]
     first, second = (motion.bumps(anatomy.sample(s), units)[0, 2:4] for s in (0, 1))
     assert np.abs(first - second).max() > 0.01
+
+
+def test_a_blend_adds_a_unit_and_changes_nothing_else():
+    for seed in range(50):
+        plain = motion.draw_units(np.random.default_rng(seed), "happiness")
+        blended = motion.draw_units(np.random.default_rng(seed), "happiness", 2.0)
+        *own, added = blended
+        assert tuple(own) == plain
+        assert added.number not in {unit.number for unit in plain} and 0.6 <= added.weight <= 2.0
