@@ -10,7 +10,7 @@ import importlib
 
 from pipelines import stack
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _PUBLIC = {
     "Options": "me_keras.options",

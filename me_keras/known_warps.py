@@ -29,7 +29,8 @@ class Draws:
     """Random tensors, one after another, of a stream.
 
     Philox with a key and a counter on the device: `tf.random.stateless_uniform` would make both
-    from a seed that it reads on the host, and a GPU would wait for it.
+    from a seed that it reads on the host, and a GPU would wait for it. The first axis of all shapes
+    is that of examples: several replicas draw for the whole batch, and each takes its part.
 
     Args:
         stream: `(2,)` int64; equal numbers, equal draws.
@@ -54,7 +55,13 @@ class Draws:
     def _draw(self, operation, shape):
         self._key += 1
         key = tf.constant([self._key], tf.uint64)
-        return operation(shape=shape, key=key, counter=self._counter, alg=1)
+        context = tf.distribute.get_replica_context()
+        replicas = context.num_replicas_in_sync if context else 1
+        whole = (replicas * shape[0], *shape[1:])
+        values = operation(shape=whole, key=key, counter=self._counter, alg=1)
+        if replicas == 1:
+            return values
+        return tf.reshape(values, (replicas, *shape))[context.replica_id_in_sync_group]
 
 
 def known_warps(frame, stream):
@@ -81,8 +88,8 @@ def known_warps(frame, stream):
     frames = tf.concat([dense_warp(fine, shift), dense_warp(fine, shift - field)], axis=0)
     blur, noise = draw.uniform(each, 0.0, BLUR), NOISE * tf.square(draw.uniform(each))
     frames += _twice(blur) * (box_mean(frames, 3) - frames)  # (2 b, h, w, 1)
-    frames *= 1.0 + LIGHT * draw.normal((2 * count, 1, 1, 1))
-    frames += _twice(noise) * draw.normal(tf.shape(frames))
+    frames *= 1.0 + LIGHT * _both(draw.normal, each)
+    frames += _twice(noise) * _both(draw.normal, (count, height, width, 1))
     onset, apex = tf.split(tf.clip_by_value(frames, 0.0, 1.0), 2)
     return onset, apex, displacement
 
@@ -97,8 +104,8 @@ def smooth_fields(draw, count, height, width):
     """
     kinds = _bumps, _noise, _similarity
     fields = [kind(draw, count, height // 2, width // 2) for kind in kinds]
-    shares = draw.uniform((len(kinds), count, 1, 1, 1)) ** 2
-    total = sum(share / _largest(field) * field for share, field in zip(tf.unstack(shares), fields))
+    shares = [draw.uniform((count, 1, 1, 1)) ** 2 for _ in kinds]
+    total = sum(share / _largest(field) * field for share, field in zip(shares, fields))
     along = total[:, :, 1:] - total[:, :, :-1], total[:, 1:] - total[:, :-1]
     steepest = 0.5 * tf.maximum(*map(_largest, along))  # neighbours are two pixels apart
     largest = draw.log_uniform((count, 1, 1, 1), *LARGEST)
@@ -137,6 +144,11 @@ def _similarity(draw, count, height, width):
 
 def _largest(field):
     return tf.reduce_max(tf.abs(field), axis=(1, 2, 3), keepdims=True) + 1e-6
+
+
+def _both(draw, shape):
+    """Drawn for the onsets, then for the apexes: `(2 b, …)`."""
+    return tf.concat([draw(shape), draw(shape)], axis=0)
 
 
 def _twice(each):

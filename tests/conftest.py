@@ -1,8 +1,10 @@
 """Every test starts from the same seeds, and TensorFlow keeps quiet."""
 
 import contextlib
+import gc
 import os
 import socket
+import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -13,6 +15,15 @@ import pytest
 @pytest.fixture(autouse=True)
 def _seeds():
     np.random.seed(0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forgets_models():
+    """A worker that kept the graphs of all files would need ten gigabytes."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].backend.clear_session()
+        gc.collect()
 
 
 @pytest.fixture

