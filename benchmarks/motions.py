@@ -15,6 +15,7 @@ from benchmarks import report
 from benchmarks.measure import Output
 from pipelines import cli
 from pipelines.cli import option
+from pipelines.synthetic import BLEND
 from pipelines.synthetic.options import SynthesisConfig
 
 DRAWS = 2000  # of the subjects
@@ -32,6 +33,7 @@ class MotionsOptions:
     )
     num_subjects: int = option(SynthesisConfig.num_subjects, "rendered people", least=2)
     amplitude_px: float = option(SynthesisConfig.amplitude_px, "mean motion at the apex, px")
+    blend: float = option(BLEND, "strength of an action unit of another emotion in each clip")
     noise: float = option(SynthesisConfig.noise, "sensor noise, grey levels")
     num_seeds: int = option(3, "repetitions", least=1)
     jobs: int = option(1, "processes that train folds", least=1)
@@ -51,6 +53,7 @@ def compare(options):
         clips_per_class=1 if quick else SynthesisConfig.clips_per_class,
         amplitude_px=options.amplitude_px,
         noise=options.noise,
+        blend=options.blend,
     )
     rows, matrices = {}, {}
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +78,8 @@ def compare(options):
             seconds = found["seconds_this_call"]
             rows[motion] = {**_scores(found), **_beside(matrices, motion), "seconds": seconds}
     people = f"{config.num_subjects} rendered people, {config.clips_per_class} clips of each class"
-    shown = f"amplitude {config.amplitude_px:g} px, noise {config.noise:g} grey levels"
+    shown = f"amplitude {config.amplitude_px:g} px, blend {config.blend:g}, "
+    shown += f"noise {config.noise:g} grey levels"
     spread = "+- is over seeds, [ ] the 95 % interval over people"
     notes = {"database": f"{people}, {shown}", "seeds": f"0 to {options.num_seeds - 1}; {spread}"}
     return report.Result(rows=rows, notes=notes)

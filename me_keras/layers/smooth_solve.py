@@ -83,7 +83,7 @@ def smooth_solve(systems, right, roughness, start):
     """
     height, width = systems.shape[1:3]
     rows, columns = (tf.constant(cosines(n, n // 2)) for n in (height, width))
-    to_rows, to_columns = tf.transpose(rows), tf.transpose(columns)
+    to_rows, to_columns = (tf.constant(cosines(n, n // 2).T) for n in (height, width))
     # Components before places, for products of whole matrices: few operations in each step.
     xx, xy, yy = tf.split(systems, 3, axis=-1)
     matrices = tf.concat([xx, xy, xy, yy], axis=-1)  # (b, h, w, 4)

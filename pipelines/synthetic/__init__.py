@@ -4,6 +4,7 @@ import pathlib
 
 ROOT = "data/synthetic"  # where it is rendered when nobody says otherwise
 SMALL = (320, 240)  # width and height of its frames then, px: under 300 MB in all
+BLEND = 2.0  # of its emotions then: without it no clip is hard, and the score says nothing
 
 
 def ensure(root, config=None, jobs: int = 0) -> pathlib.Path:
@@ -25,5 +26,5 @@ def ensure(root, config=None, jobs: int = 0) -> pathlib.Path:
     if not write.is_there(root, config):
         with files.locked(root):
             if not write.is_there(root, config):  # another process may just have made it
-                write.generate(root, config or SynthesisConfig(frame_size=SMALL), jobs)
+                write.generate(root, config or SynthesisConfig(frame_size=SMALL, blend=BLEND), jobs)
     return root
