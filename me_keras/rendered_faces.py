@@ -53,7 +53,7 @@ def rendered_faces(num_subjects, image_size=128, jobs=0):
         offset=0 * numbers + FRAMES - 1,
         num_frames=0 * numbers + FRAMES,
         labels=numbers % len(CLASSES),
-        regions=np.tile(np.float32([0, 0, 1, 1]), (count, len(REGIONS), 1)),
+        regions=np.tile(np.array([0, 0, 1, 1], np.float32), (count, len(REGIONS), 1)),
         keys=np.array([f"{key}/c{i}" for i, key in enumerate(keys)]),
         subject_keys=keys,
         datasets=np.full(count, "rendered"),
@@ -62,7 +62,7 @@ def rendered_faces(num_subjects, image_size=128, jobs=0):
 
 def _person(subject, image_size):
     """`(CLIPS * FRAMES, S, S)` uint8 of one person."""
-    frames = []
+    frames: list = []
     for number in range(CLIPS):
         emotion = CLASSES[(subject + number) % len(CLASSES)]
         config = SynthesisConfig(seed=SEED, blend=0.0)

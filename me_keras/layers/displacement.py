@@ -130,11 +130,11 @@ def _coarse(onset, apex, iterations):
     height, width = onset.shape[1:3]
     shares = tf.zeros_like(onset[:, ::16, ::16]) * (1.0, 1.0)  # (b, h/16, w/16, 2)
     for size, rounds in ((4, 1), (2, iterations)):
-        small = [tf.nn.avg_pool2d(frame, size, size, "VALID") for frame in (onset, apex)]
+        first, second = (tf.nn.avg_pool2d(frame, size, size, "VALID") for frame in (onset, apex))
         if size == 2:  # twice the resolution, so twice the pixels
             shares = 2.0 * analyse(synthesise(shares, height // 4, width // 4))
         for _ in range(rounds):
-            shares = _coarse_round(*small, shares)  # (b, h/size/4, w/size/4, 2)
+            shares = _coarse_round(first, second, shares)  # (b, h/size/4, w/size/4, 2)
     return 2.0 * synthesise(shares, height // 2, width // 2)
 
 
