@@ -37,7 +37,7 @@ def load(model, path=PATH):
 
 def _read(path):
     try:
-        with np.load(path) as file:
+        with open(path, "rb") as opened, np.load(opened) as file:
             return [file[f"{i:02d}"] for i in range(len(file.files))]
     except FileNotFoundError:
         raise DataError(f"{path} is missing: {REMEDY}") from None

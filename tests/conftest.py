@@ -5,6 +5,7 @@ import gc
 import os
 import socket
 import sys
+import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -23,7 +24,9 @@ def _forgets_models():
     yield
     if "keras" in sys.modules:
         sys.modules["keras"].backend.clear_session()
-        gc.collect()
+        with warnings.catch_warnings():  # of others' garbage, which would count as this file's
+            warnings.simplefilter("ignore")
+            gc.collect()
 
 
 @pytest.fixture
