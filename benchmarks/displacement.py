@@ -15,6 +15,7 @@ import numpy as np
 
 from benchmarks import report, setting
 from benchmarks.measure import BenchOptions
+from pipelines import cli
 from pipelines.cli import option
 
 EDGE = 8  # aligned pixels left out at the border, where the face is cut off
@@ -68,13 +69,19 @@ def compare(options):
 def _record(method, kind, pairs, each):
     """A line of the JSON file: means over the seeds, and how far they are apart."""
     names = [name for name in each[0] if name != "best_dis"]
-    means = {name: float(np.mean([row[name] for row in each])) for name in names}
+    means = {name: _mean([row[name] for row in each]) for name in names}
     apart = float(np.std([row["error_px"] for row in each], ddof=1)) if len(each) > 1 else None
     motion = float(np.linalg.norm(pairs[2], axis=-1).mean())
     record = {"method": method, "faces": kind, "motion_px": motion, **means, "sd_px": apart}
     if "best_dis" in each[0]:
         record["below_best_dis"] = 1 - means["error_px"] / each[0]["best_dis"]
     return record
+
+
+def _mean(values):
+    """None where there is nothing to average: JSON knows no NaN."""
+    mean = float(np.mean(values))
+    return None if np.isnan(mean) else mean
 
 
 def _columns(record):
@@ -129,7 +136,7 @@ def trained(options, seed):
     changes = {"warmup_epochs": 1, "epochs": 1} if options.bench.quick else {}
     chosen = setting.options_of(options.bench, seed=seed, **changes)
     if options.bench.quick:  # tiny models, but the frames are compared at their size
-        chosen = setting.cli.replace(chosen, image_size=128)
+        chosen = cli.replace(chosen, image_size=128)
     prepared, _ = data.load_data(chosen)
     trainer = data.make_trainer(chosen, prepared)
     trainer.reset(seed)

@@ -56,7 +56,8 @@ class FlatAdamW(keras.optimizers.AdamW):
             enlarges the loss, and the gradients are divided again. A step that is not finite
             leaves everything as it was and halves the scale; 2000 finite ones double it. (Keras'
             LossScaleOptimizer branches on the host, and has other methods in Keras 2 and 3.)
-        slow: str, start of the names of layers whose steps are `slow_rate` as long; "" for none.
+        slow: str, how the names of layers begin whose learning rate is `slow_rate` times that of
+            the others; "" for none.
         slow_rate: float.
         **kwargs: as `keras.optimizers.AdamW`.
     """
@@ -106,7 +107,7 @@ class FlatAdamW(keras.optimizers.AdamW):
 
     def _is_slow(self, variable):
         name = getattr(variable, "path", variable.name)  # Keras 3, Keras 2
-        return bool(self.slow) and f"/{name}".rpartition(f"/{self.slow}")[1] != ""
+        return bool(self.slow) and f"/{self.slow}" in f"/{name}"
 
     def _variable(self, shape, name):
         return self.add_variable(shape=shape, dtype="float32", name=name)

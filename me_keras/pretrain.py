@@ -1,11 +1,14 @@
 """Trains the displacement generator on rendered faces: the weights that come with the package."""
 
 import dataclasses
+import pathlib
 import sys
 import time
+from typing import Optional
 
 from pipelines import cli
 from pipelines.cli import option
+from pipelines.schema import OptionError
 
 EXAMPLES = """examples:
   python -m me_keras.pretrain
@@ -25,11 +28,13 @@ class PretrainOptions:
     steps: int = option(1500, "training steps of 32 pairs", least=1)
     learning_rate: float = option(2e-3, "peak of the cosine schedule")
     seed: int = option(0, "of the weights, the pairs and the warps")
-    out: str = option("me_keras/weights/displacement.npz", "file to write", metavar="FILE")
+    out: Optional[str] = option(None, "file to write (default: the package's own)", metavar="FILE")
     jobs: int = option(0, "processes that render; 0: one per core", least=0)
 
     def __post_init__(self):
         cli.check(self)
+        if self.steps > EPOCH and self.steps % EPOCH:
+            raise OptionError(f"steps must be a multiple of {EPOCH} above it, got {self.steps}")
 
 
 def main(argv=None):
@@ -49,7 +54,9 @@ def _command(options):
     from me_keras.rendered_faces import rendered_faces
     from pipelines.progress import Progress
 
-    start = time.perf_counter()
+    start, out = time.perf_counter(), pathlib.Path(options.out or pretrained.PATH)
+    if out.is_dir() or not out.parent.is_dir():
+        raise OptionError(f"--out {out}: must be a file in a folder that is there")
     faces = rendered_faces(options.num_subjects, jobs=options.jobs)
     epoch = min(EPOCH, options.steps)
     chosen = cli.replace(
@@ -75,9 +82,9 @@ def _command(options):
             progress.update(1, f"error {logs['error']:.4f} px")
 
         history = trainer.warm_up(pairs, [keras.callbacks.LambdaCallback(on_epoch_end=advance)])
-    pretrained.save(trainer.model, options.out)
+    pretrained.save(trainer.model, out)
     print(
-        f"{options.out}: error on known warps {history[-1]['error']:.4f} px, "
+        f"{out}: error on known warps {history[-1]['error']:.4f} px, "
         f"{time.perf_counter() - start:.0f} s"
     )
 

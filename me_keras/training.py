@@ -15,12 +15,12 @@ import tensorflow as tf
 from me_keras import distribution, losses, pretrained
 from me_keras.layers.regions import mirror_boxes
 from me_keras.models import MODELS
+from me_keras.models.recognizer import PRETEXT
 from me_keras.optimizer import FlatAdamW, WarmupCosine
 from pipelines.schema import OptionError
 
 METRICS = ("loss", "accuracy", "reconstruction", "smoothness", "error")
 SLOW = "displacement_generator"  # the layer that `dgm_rate` is for
-PRETEXT = 10.0  # weight of the error on known warps, px, beside the warping loss
 
 
 class StopWhenDiverged(keras.callbacks.Callback):

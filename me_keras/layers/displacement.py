@@ -3,7 +3,7 @@
 From the paper (CVPR 2023, abstract): it is convolutional, takes the onset and the apex frame, and
 is learned by self-supervision with the recognition. Our choices: all that follows. Brightness
 constancy (Lucas and Kanade, 1981) gives an equation for the displacement at every pixel. They are
-solved for a smooth field at half resolution, then, about that field, at full resolution; the
+solved for a smooth field at low resolution, then, about that field, at full resolution; the
 network looks at what is left and says how far each place is to be trusted, and what it takes the
 displacement to be there itself.
 """
@@ -22,7 +22,7 @@ from me_keras.layers.smooth_solve import (
 )
 from me_keras.layers.warp import dense_warp
 
-ROUGHNESS = 0.2, 0.8  # of the solutions at half and at full resolution, before any training
+ROUGHNESS = 0.2, 0.8  # of the solutions at low and at full resolution, before any training
 TRUST = 0.003  # in the network's own displacement, beside the equations' mean of about 0.16
 
 
@@ -42,7 +42,7 @@ class DisplacementGenerator(keras.layers.Layer):
 
     Call arguments:
         inputs: `(onset, apex)`, each `(b, h, w, 1)` float in [0, 1]; h and w divisible by
-            `2 * 2 ** len(filters)`.
+            16 and by `2 * 2 ** len(filters)`.
     Returns:
         dict of `displacement` `(b, h, w, 2)` float32 px `(dx, dy)`, `half` `(b, h/2, w/2, 2)`, the
         same at half resolution and still in px of the full one, and `features`
@@ -66,7 +66,7 @@ class DisplacementGenerator(keras.layers.Layer):
 
     def build(self, input_shape):
         height, width = input_shape[0][1:3]
-        step = 2 * 2 ** len(self.filters)
+        step = max(16, 2 * 2 ** len(self.filters))  # cosines reach down to a sixteenth
         if height % step or width % step:
             raise ValueError(
                 f"Frames must be a multiple of {step} px for {len(self.filters)} levels. "
@@ -84,7 +84,7 @@ class DisplacementGenerator(keras.layers.Layer):
         onset, apex = (tf.cast(frame, tf.float32) for frame in inputs)
         height, width = onset.shape[1:3]
         first = _coarse(onset, apex, self.iterations)  # (b, h/2, w/2, 2)
-        systems, right, evidence = motion_equations(onset, apex, first)
+        systems, right, evidence = _equations_and_evidence(onset, apex, first)
         x = tf.cast(evidence, self.compute_dtype)  # (b, h/4, w/4, 48)
         skips = []
         for reduce, encode in zip(self.reduce, self.encode):
@@ -127,22 +127,27 @@ def _coarse(onset, apex, iterations):
     Returns:
         `(b, h/2, w/2, 2)`.
     """
-    height, width = onset.shape[1:3]
-    shares = tf.zeros_like(onset[:, ::16, ::16]) * (1.0, 1.0)  # (b, h/16, w/16, 2)
+    displacement = tf.zeros_like(onset[:, ::8, ::8]) * (1.0, 1.0)  # (b, h/8, w/8, 2)
     for size, rounds in ((4, 1), (2, iterations)):
-        first, second = (tf.nn.avg_pool2d(frame, size, size, "VALID") for frame in (onset, apex))
-        if size == 2:  # twice the resolution, so twice the pixels
-            shares = 2.0 * analyse(synthesise(shares, height // 4, width // 4))
+        small = [tf.nn.avg_pool2d(frame, size, size, "VALID") for frame in (onset, apex)]
         for _ in range(rounds):
-            shares = _coarse_round(first, second, shares)  # (b, h/size/4, w/size/4, 2)
-    return 2.0 * synthesise(shares, height // 2, width // 2)
+            displacement = _round(small[0], small[1], displacement)  # (b, h/size/2, w/size/2, 2)
+        displacement = _twice_as_fine(displacement)
+    return displacement
 
 
-def _coarse_round(onset, apex, shares):
-    height, width = (length // 2 for length in onset.shape[1:3])
-    known = synthesise(shares, height, width)
-    systems, right, _ = motion_equations(onset, apex, known)
-    return smooth_solve(systems, right, ROUGHNESS[0] * frequencies(height, width) ** 2, known)
+def _round(onset, apex, displacement):
+    """The displacement at half the resolution of frames, from one that is about it."""
+    height, width = displacement.shape[1:3]
+    systems, right, _ = motion_equations(onset, apex, displacement)
+    roughness = ROUGHNESS[0] * frequencies(height, width) ** 2
+    return synthesise(smooth_solve(systems, right, roughness, displacement), height, width)
+
+
+def _twice_as_fine(displacement):
+    """At twice the resolution, where it is twice as many pixels: `(b, 2 h, 2 w, 2)`."""
+    height, width = displacement.shape[1:3]
+    return 2.0 * synthesise(analyse(displacement), 2 * height, 2 * width)
 
 
 def motion_equations(onset, apex, displacement):
@@ -153,8 +158,8 @@ def motion_equations(onset, apex, displacement):
         displacement: `(b, h/2, w/2, 2)`, pixels of the frames.
     Returns:
         A and b of the least-squares systems `A u = b`, means over 2 x 2 pixels: `(b, h/2, w/2, 3)`
-        (xx, xy, yy) and `(b, h/2, w/2, 2)`; and `(b, h/4, w/4, 48)`, all of it and the onset as a
-        network can read it.
+        (xx, xy, yy) and `(b, h/2, w/2, 2)`; and what they were made of: the onset, locally
+        normalised, `(b, h, w, 1)`, and the products of derivatives, `(b, h/2, w/2, 6)`.
     """
     both = local_normalize(tf.concat([onset, apex], axis=0), 9, 0.02)
     onset, apex = tf.split(both, 2)  # (b, h, w, 1) each
@@ -165,13 +170,18 @@ def motion_equations(onset, apex, displacement):
     products = [gx * gx, gx * gy, gy * gy, gx * left, gy * left, left * left]
     # Not `half_size`: nothing here is differentiated, and pooling is faster on six channels.
     products = tf.nn.avg_pool2d(tf.concat(products, axis=-1), 2, 2, "VALID")  # (b, h/2, w/2, 6)
-    systems, right, energy = tf.split(products, [3, 2, 1], axis=-1)
-    xx, xy, yy = tf.split(systems, 3, axis=-1)
-    scale = tf.math.rsqrt(xx + yy + 0.02)  # (b, h/2, w/2, 1)
-    seen = tf.concat([xx * scale, xy * scale, yy * scale, right * scale, energy], axis=-1)
-    seen = tf.concat([seen, displacement], axis=-1)  # (b, h/2, w/2, 8)
+    systems, right, _ = tf.split(products, [3, 2, 1], axis=-1)
+    return systems, right + apply_systems(systems, displacement), (onset, products)
+
+
+def _equations_and_evidence(onset, apex, displacement):
+    """As `motion_equations`; at last all of it as the U-Net reads it, `(b, h/4, w/4, 48)`."""
+    systems, right, (onset, products) = motion_equations(onset, apex, displacement)
+    gradients, energy = tf.split(products, [5, 1], axis=-1)
+    xx, _, yy = tf.split(systems, 3, axis=-1)
+    scaled = gradients * tf.math.rsqrt(xx + yy + 0.02)  # (b, h/2, w/2, 5)
+    seen = tf.concat([scaled, energy, displacement], axis=-1)  # (b, h/2, w/2, 8)
     evidence = [tf.nn.space_to_depth(onset, 4), tf.nn.space_to_depth(seen, 2)]
-    right += apply_systems(systems, displacement)
     return systems, right, tf.concat(evidence, axis=-1)
 
 

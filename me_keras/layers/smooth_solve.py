@@ -100,8 +100,8 @@ def smooth_solve(systems, right, roughness, start):
     def dot(one, other):
         return tf.reduce_sum(one * other, axis=(1, 2, 3), keepdims=True)  # (b, 1, 1, 1)
 
-    shares = to_rows @ (_planes(start) @ columns)  # (b, 2, h/2, w/2)
-    left = to_rows @ (_planes(right) @ columns) - product(shares)
+    shares = _planes(analyse(start))  # (b, 2, h/2, w/2)
+    left = _planes(analyse(right)) - product(shares)
     direction = inverse * left
     energy = dot(left, direction)
     for step in range(ITERATIONS):

@@ -22,6 +22,7 @@ from me_keras.layers.regions import AVERAGE_REGIONS
 from me_keras.optimizer import FlatAdamW
 
 __all__ = ["DisplacementModel", "Recognizer", "layers"]
+PRETEXT = 10.0  # weight of the error on known warps, px, beside the warping loss
 
 
 def load_model(path, compile=True):  # noqa: A002, as Keras names it
@@ -171,7 +172,7 @@ class DisplacementModel(_SelfSupervised):
         smoothness=0.03,
         edge=20.0,
         forward_backward=0.0,
-        pretext=10.0,
+        pretext=PRETEXT,
         **kwargs,
     ):
         """Configures the training.

@@ -94,7 +94,7 @@ SPACE = (
     _one_of("dgm", "joint", "two-stage", where=GENERATOR),
     _range("dgm_weight", 0.1, 10.0, log=True, where=GENERATOR, small=True),
     _one_of("reconstruction", "photometric", "census", "structure", where=GENERATOR),
-    _range("smoothness", 0.03, 3.0, log=True, where=GENERATOR, small=True),
+    _range("smoothness", 0.003, 0.3, log=True, where=GENERATOR, small=True),
     _range("edge", 5.0, 80.0, log=True, where=GENERATOR),
     _one_of("forward_backward", 0.0, 0.1, 0.3, where=GENERATOR),
     # the optimisation

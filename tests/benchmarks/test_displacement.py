@@ -47,6 +47,7 @@ def test_the_shipped_generator_beats_every_dis_by_a_sixth_at_a_tenth_of_tvl1s_ti
     path = tmp_path / "found.json"
     assert displacement.main(["--pairs", "12", "--no-train", "--json", str(path)]) == 0
     records = json.loads(path.read_text())
+    assert "NaN" not in path.read_text()
     assert {"method", "faces", "motion_px", "error_px", "gain", "ms"} <= set(records[0])
     errors = {(r["method"], r["faces"]): r["error_px"] for r in records}
     kinds = {record["faces"] for record in records}

@@ -17,6 +17,16 @@ def test_the_command_makes_weights_that_load(tmp_path, capsys):
 
 
 def test_wrong_use_is_one_line(capsys):
-    with pytest.raises(SystemExit, match="2"):
-        pretrain.main(["--steps", "0"])
-    assert "steps must be at least 1" in capsys.readouterr().err
+    for words, said in (
+        (["--steps", "0"], "steps must be at least 1"),
+        (["--steps", "150"], "steps must be a multiple of 100 above it, got 150"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            pretrain.main(words)
+        assert said in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_written_is_said_before_the_training(tmp_path, capsys):
+    for out in (tmp_path, tmp_path / "none" / "weights.npz"):
+        assert pretrain.main(["--out", str(out)]) == 2
+        assert f"--out {out}: must be a file in a folder" in capsys.readouterr().err

@@ -222,6 +222,17 @@ def test_it_starts_from_the_shipped_weights_unless_told_otherwise():
     make().reset(0)  # other filters, and nothing asked for
 
 
+def test_the_displacement_learns_at_a_rate_of_its_own(rng):
+    frames, still = endless(rng), make(dgm_rate=0.0, epochs=1)
+    still.reset(0)
+    before, head = weights_of(still, "displacement_generator"), weights_of(still, "logits")
+    still.warm_up(frames)  # not from shipped weights: at the full rate
+    warm = weights_of(still, "displacement_generator")
+    still.fit(frames)
+    assert moved(before, warm) > 0 and moved(head, weights_of(still, "logits")) > 0
+    assert moved(warm, weights_of(still, "displacement_generator")) == 0
+
+
 def test_known_warps_can_be_left_out(rng):
     trainer = make(dgm_pretext=False)
     trainer.reset(0)

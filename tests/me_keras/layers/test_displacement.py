@@ -85,5 +85,13 @@ def test_all_weights_are_trained(rng):
 
 def test_refuses_sizes_that_do_not_divide():
     frame = tf.zeros((1, 40, 40, 1))
-    with pytest.raises(ValueError, match="multiple of 16 px for 3 levels. Received: 40 x 40"):
-        DisplacementGenerator()([frame, frame])
+    for filters in ((8, 12, 16), (8, 12), (8,)):
+        said = f"multiple of 16 px for {len(filters)} levels. Received: 40 x 40"
+        with pytest.raises(ValueError, match=said):
+            DisplacementGenerator(filters)([frame, frame])
+
+
+@pytest.mark.parametrize("size", [16, 48, 80])
+def test_takes_every_multiple_of_16(rng, size):
+    found = DisplacementGenerator((8,))(pair(rng, size=size))["displacement"]
+    assert found.shape == (1, size, size, 2) and np.isfinite(found).all()
