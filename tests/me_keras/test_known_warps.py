@@ -37,6 +37,18 @@ def test_the_displacement_takes_the_apex_to_the_onset(warps):
         assert inside.mean() < 0.1 * still + 0.002
 
 
+def test_the_displacement_is_that_of_the_place_it_starts_from(warps, monkeypatch):
+    """Compared with the fixed point itself; the field, taken as it is, would be far off."""
+    found = {}
+    for steps in (0, known_warps.FIXED_POINT_STEPS, 25):
+        monkeypatch.setattr(known_warps, "FIXED_POINT_STEPS", steps)
+        each = [known_warps.known_warps(tf.constant(warps[0]), stream(n))[2] for n in range(4)]
+        found[steps] = np.concatenate(each)
+    none, ours, exact = found.values()
+    assert np.abs(none - exact).max() > 0.3
+    assert np.abs(ours - exact).max() < 0.1 and np.abs(ours - exact).mean() < 0.002
+
+
 def test_motion_is_small_smooth_and_of_many_sizes(warps):
     half = np.concatenate(
         [

@@ -112,6 +112,16 @@ def test_classical_motion_is_the_same_in_another_process_even_of_some_clips(fold
     assert len(list((folder / "motion").iterdir())) == 1  # computed once
 
 
+def test_a_slow_flow_is_computed_of_fewer_pairs(folder):
+    """The first fold waits for all of them."""
+    clips = opened(folder)[0]
+    kept = {
+        name: data.with_motion(clips, cli.replace(OPTIONS, motion=name)).maps_per_clip
+        for name in ("tvl1", "dis")
+    }
+    assert kept == {"tvl1": 2, "dis": 8}
+
+
 def test_the_dataset_to_predict_carries_no_labels(folder):
     prepared, *_ = opened(folder)
     datasets = data.Datasets(prepared, cli.replace(OPTIONS, batch_size=2).data)
