@@ -10,9 +10,9 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from me_keras.layers.filters import box_mean, double_size
+from me_keras.layers.filters import box_mean, channels_last, double_size, planes
 from me_keras.layers.smooth_solve import analyse, frequencies, synthesise
-from me_keras.layers.warp import dense_warp
+from me_keras.layers.warp import dense_warp, sample
 
 LARGEST = 0.2, 5.0  # px, a field's largest component
 STEEPEST = 0.4  # px per px: skin does not fold
@@ -76,21 +76,23 @@ def known_warps(frame, stream):
     """
     draw, count = Draws(stream), tf.shape(frame)[0]
     height, width = frame.shape[1:3]
-    each = (count, 1, 1, 1)
-    shares = analyse(smooth_fields(draw, count, height, width))  # (b, h/4, w/4, 2)
-    field = synthesise(shares, height, width)
+    shares = analyse(smooth_fields(draw, count, height, width))  # (2, b, h/4, w/4)
     # The apex at q shows what is at q - field(q). So p goes to p + d(p), d(p) = field(p + d(p)).
-    half = displacement = synthesise(shares, height // 2, width // 2)
+    half = channels_last(synthesise(shares, height // 2, width // 2))  # (b, h/2, w/2, 2)
+    displacement = half
     for _ in range(FIXED_POINT_STEPS):
         displacement = dense_warp(half, 0.5 * displacement)
-    shift = draw.uniform((count, 1, 1, 2), -1.0, 1.0) + tf.zeros_like(field)
-    fine = double_size(frame)  # (b, 2 h, 2 w, 1)
-    frames = tf.concat([dense_warp(fine, shift), dense_warp(fine, shift - field)], axis=0)
+    shift = planes(draw.uniform((count, 1, 1, 2), -1.0, 1.0))
+    fine = double_size(frame[..., 0])[..., None]  # (b, 2 h, 2 w, 1)
+    field = synthesise(shares, height, width)  # (2, b, h, w)
+    fields = shift + tf.zeros_like(field), shift - field
+    frames = tf.concat([sample(fine, *tf.unstack(each))[..., 0] for each in fields], axis=0)
+    each = (count, 1, 1)
     blur, noise = draw.uniform(each, 0.0, BLUR), NOISE * tf.square(draw.uniform(each))
-    frames += _twice(blur) * (box_mean(frames, 3) - frames)  # (2 b, h, w, 1)
+    frames += _twice(blur) * (box_mean(frames, 3) - frames)  # (2 b, h, w)
     frames *= 1.0 + LIGHT * _both(draw.normal, each)
-    frames += _twice(noise) * _both(draw.normal, (count, height, width, 1))
-    onset, apex = tf.split(tf.clip_by_value(frames, 0.0, 1.0), 2)
+    frames += _twice(noise) * _both(draw.normal, (count, height, width))
+    onset, apex = tf.split(tf.clip_by_value(frames, 0.0, 1.0)[..., None], 2)
     return onset, apex, displacement
 
 
@@ -100,20 +102,20 @@ def smooth_fields(draw, count, height, width):
     Args:
         draw: `Draws`.
     Returns:
-        `(count, height / 2, width / 2, 2)` float32, px of the full resolution.
+        `(2, count, height / 2, width / 2)` float32, px of the full resolution.
     """
     kinds = _bumps, _noise, _similarity
     fields = [kind(draw, count, height // 2, width // 2) for kind in kinds]
-    shares = [draw.uniform((count, 1, 1, 1)) ** 2 for _ in kinds]
+    shares = [draw.uniform((count, 1, 1)) ** 2 for _ in kinds]
     total = sum(share / _largest(field) * field for share, field in zip(shares, fields))
-    along = total[:, :, 1:] - total[:, :, :-1], total[:, 1:] - total[:, :-1]
+    along = total[..., 1:] - total[..., :-1], total[..., 1:, :] - total[..., :-1, :]
     steepest = 0.5 * tf.maximum(*map(_largest, along))  # neighbours are two pixels apart
-    largest = draw.log_uniform((count, 1, 1, 1), *LARGEST)
+    largest = draw.log_uniform((count, 1, 1), *LARGEST)
     return total * tf.minimum(largest / _largest(total), STEEPEST / steepest)
 
 
 def _bumps(draw, count, height, width):
-    """Gaussian bumps anywhere, round or oblong: `(count, height, width, 2)`."""
+    """Gaussian bumps anywhere, round or oblong: `(2, count, height, width)`."""
     size = draw.log_uniform((count, 1, BUMPS), *WIDTH) / 2.0
     sides = []
     for length in (height, width):
@@ -122,28 +124,28 @@ def _bumps(draw, count, height, width):
         deviation = size * draw.uniform((count, 1, BUMPS), 0.7, 1.3)
         sides.append(tf.exp(-0.5 * tf.square(far / deviation)))
     push = draw.normal((count, BUMPS, 2)) * draw.uniform((count, BUMPS, 1))
-    columns = sides[1][..., None] * push[:, None]  # (count, width, BUMPS, 2)
-    return tf.einsum("nhk,nwkc->nhwc", sides[0], columns)
+    return tf.einsum("nhk,nwk,nkc->cnhw", *sides, push)
 
 
 def _noise(draw, count, height, width):
-    """Cosines of random height, slower than a random limit: `(count, height, width, 2)`."""
-    limit = draw.log_uniform((count, 1, 1, 1), *WAVE) / 2.0
-    waves = frequencies(height, width)  # (height / 2, width / 2, 1)
-    shares = draw.normal((count, *waves.shape[:2], 2))
+    """Cosines of random height, slower than a random limit: `(2, count, height, width)`."""
+    limit = draw.log_uniform((count, 1, 1), *WAVE) / 2.0
+    waves = frequencies(height, width)  # (height / 2, width / 2)
+    shares = planes(draw.normal((count, *waves.shape, 2)))
     return synthesise(shares * tf.exp(-waves * tf.square(limit / (2 * math.pi))), height, width)
 
 
 def _similarity(draw, count, height, width):
-    """A shift, with turning, scaling and shearing: `(count, height, width, 2)`."""
+    """A shift, with turning, scaling and shearing: `(2, count, height, width)`."""
     y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in (height, width))
-    grid = np.stack(np.meshgrid(x, y), axis=-1)  # (height, width, 2)
-    turned = tf.einsum("hwc,ncd->nhwd", grid, draw.normal((count, 2, 2)))
-    return turned + draw.normal((count, 1, 1, 2))
+    grid = np.stack(np.meshgrid(x, y))  # (2, height, width)
+    turned = tf.einsum("chw,ncd->dnhw", grid, draw.normal((count, 2, 2)))
+    return turned + planes(draw.normal((count, 1, 1, 2)))
 
 
 def _largest(field):
-    return tf.reduce_max(tf.abs(field), axis=(1, 2, 3), keepdims=True) + 1e-6
+    """Of `(2, b, h, w)`: `(b, 1, 1)`."""
+    return tf.reduce_max(tf.abs(field), axis=(0, 2, 3))[:, None, None] + 1e-6
 
 
 def _both(draw, shape):

@@ -9,7 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from me_keras.layers.filters import box_mean, half_size, local_normalize, spatial_gradient
+from me_keras.layers.filters import (
+    box_mean,
+    half_size,
+    local_normalize,
+    planes,
+    spatial_gradient,
+)
 from me_keras.layers.warp import dense_warp
 
 BORDER = 3  # samples at the image border, where the warp may look outside, are not compared
@@ -59,7 +65,8 @@ def photometric(onset, warped):
     Returns:
         `(b,)` float32, in units of local contrast.
     """
-    difference = warped - onset  # (b, h, w, 1)
+    onset, warped = onset[..., 0], warped[..., 0]
+    difference = warped - onset  # (b, h, w)
     difference -= box_mean(difference, 9)
     contrast = tf.sqrt(box_mean(tf.square(onset - box_mean(onset, 9)), 9))
     return _mean_inside(charbonnier(difference / (contrast + 0.02), 0.05))
@@ -74,7 +81,7 @@ def census(onset, warped):
     """
     first, second = (_census_transform(image) for image in (onset, warped))
     distance = tf.square(first - second)  # (b, h, w, 25)
-    distance = tf.reduce_sum(distance / (0.1 + distance), axis=-1, keepdims=True)
+    distance = tf.reduce_sum(distance / (0.1 + distance), axis=-1)  # (b, h, w)
     return _mean_inside(tf.pow(distance + 0.01, 0.4))
 
 
@@ -92,7 +99,7 @@ def structure(onset, warped):
 
     Args and returns as `photometric`; in [0, 1]. Reference: Wang et al., 2004.
     """
-    first, second = (local_normalize(image, 7) for image in (onset, warped))
+    first, second = (local_normalize(image[..., 0], 7) for image in (onset, warped))  # (b, h, w)
     return _mean_inside(0.5 * (1.0 - box_mean(first * second, 7)))
 
 
@@ -108,12 +115,11 @@ def smoothness(onset, displacement, edge=20.0):
     Returns:
         `(b,)` float32, pixels per sample.
     """
-    image_gradients = spatial_gradient(onset)
-    field_gradients = spatial_gradient(displacement)
+    gradients = zip(spatial_gradient(onset[..., 0]), spatial_gradient(planes(displacement)))
     total = 0.0
-    for image_gradient, field_gradient in zip(image_gradients, field_gradients):
-        weight = tf.exp(-edge * tf.abs(image_gradient))  # (b, h, w, 1)
-        total += tf.reduce_mean(weight * charbonnier(field_gradient, 1e-2), axis=(1, 2, 3))
+    for of_image, of_field in gradients:
+        weight = tf.exp(-edge * tf.abs(of_image))  # (b, h, w)
+        total += tf.reduce_mean(weight * charbonnier(of_field, 1e-2), axis=(0, 2, 3))
     return 0.5 * total
 
 
@@ -132,7 +138,7 @@ def self_supervision(onset, apex, half, reconstruction="photometric", edge=20.0)
     Returns:
         two `(b,)` float32: reconstruction and smoothness.
     """
-    onset, apex = (half_size(image, 3) for image in (onset, apex))  # (b, h/2, w/2, 1) each
+    onset, apex = (half_size(image[..., 0], 3)[..., None] for image in (onset, apex))
     warped = dense_warp(apex, 0.5 * half)  # (b, h/2, w/2, 1)
     return RECONSTRUCTION[reconstruction](onset, warped), smoothness(onset, half, edge)
 
@@ -145,7 +151,7 @@ def endpoint_error(truth, displacement):
     Returns:
         `(b,)` float32, pixels.
     """
-    apart = tf.reduce_sum(tf.square(displacement - truth), axis=-1, keepdims=True)  # (b, h, w, 1)
+    apart = tf.reduce_sum(tf.square(displacement - truth), axis=-1)  # (b, h, w)
     return _mean_inside(tf.sqrt(apart + 1e-6))
 
 
@@ -157,16 +163,16 @@ def forward_backward(forward, backward):
     Returns:
         `(b,)` float32, pixels.
     """
-    round_trip = forward + dense_warp(backward, forward)  # (b, h, w, 2)
-    return _mean_inside(charbonnier(round_trip, 1e-2))
+    round_trip = charbonnier(forward + dense_warp(backward, forward), 1e-2)  # (b, h, w, 2)
+    return _mean_inside(tf.reduce_mean(round_trip, axis=-1))
 
 
 def _mean_inside(field):
-    height, width = field.shape[1:3]
+    """Mean of `(b, h, w)` away from the border: `(b,)`."""
+    height, width = field.shape[1:]
     inside = np.zeros((height, width), np.float32)
     inside[BORDER:-BORDER, BORDER:-BORDER] = 1 / ((height - 2 * BORDER) * (width - 2 * BORDER))
-    field = tf.reshape(tf.reduce_mean(field, axis=-1), (-1, height * width))
-    return tf.linalg.matvec(field, inside.ravel())  # (b,)
+    return tf.linalg.matvec(tf.reshape(field, (-1, height * width)), inside.ravel())
 
 
 RECONSTRUCTION = {"photometric": photometric, "census": census, "structure": structure}

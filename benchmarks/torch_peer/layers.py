@@ -76,17 +76,17 @@ class SmoothSolve(nn.Module):
         super().__init__()
         waves = smooth_solve.cosines(side, side // 2)
         self.analyse, self.synthesise = Separable(waves.T.copy()), Separable(waves)
-        frequencies = torch.from_numpy(smooth_solve.frequencies(side, side)[..., 0])
+        frequencies = torch.from_numpy(smooth_solve.frequencies(side, side))
         self.register_buffer("frequencies", frequencies, persistent=False)
 
-    def forward(self, systems, right, roughness, start):
+    def forward(self, systems, right, roughness, start, iterations):
         certainty = systems[:, ::2].mean(dim=(1, 2, 3), keepdim=True)  # (b, 1, 1, 1)
         inverse = 1.0 / (certainty + roughness + 1e-6)
         shares = self.analyse(start)
         left = self.analyse(right) - self._product(systems, roughness, shares)
         direction = step = inverse * left
         energy = _dot(left, step)
-        for _ in range(smooth_solve.ITERATIONS):
+        for _ in range(iterations):
             moved = self._product(systems, roughness, direction)
             length = energy / (_dot(direction, moved) + 1e-12)
             shares = shares + length * direction
@@ -118,15 +118,18 @@ class MotionEquations(nn.Module):
     def __init__(self, side):
         super().__init__()
         self.mean = box_mean(side, 9)
-        self.double_size = Separable(filters.double(side))
+        self.double_size, self.finer = Separable(filters.double(side)), double_smooth(side // 2)
 
-    def forward(self, onset, apex, displacement):
+    def comparable(self, onset, apex):
+        """Both without their local light and contrast, and the apex at twice its size."""
         both = torch.cat([onset, apex], dim=1)
         both = both - self.mean(both)
         both = both * torch.rsqrt(self.mean(both**2) + 0.02**2)
         onset, apex = both.split(1, dim=1)
-        fine = functional.interpolate(displacement, scale_factor=2, mode="bilinear")
-        warped = dense_warp(self.double_size(apex), fine)
+        return onset, self.double_size(apex)
+
+    def forward(self, onset, apex, displacement):
+        warped = dense_warp(apex, self.finer(displacement))
         gx, gy = spatial_gradient(0.5 * (onset + warped))
         left = onset - warped
         products = torch.cat([gx * gx, gx * gy, gy * gy, gx * left, gy * left, left * left], dim=1)

@@ -16,7 +16,7 @@ from benchmarks.torch_peer.layers import (
     patches,
     region_crops,
 )
-from me_keras.layers.displacement import ROUGHNESS, TRUST
+from me_keras.layers.displacement import ITERATIONS, ROUGHNESS, TRUST
 
 INPUTS = 48  # channels the U-Net sees: 4 x 4 pixels of the onset, 2 x 2 of eight maps
 FIXED = {  # what the peer has no other way of
@@ -55,7 +55,7 @@ class DisplacementGenerator(nn.Module):
     def forward(self, onset, apex):
         with torch.no_grad():  # the start has no weights
             first = self._coarse(onset, apex)
-            systems, right, seen = self.equations(onset, apex, first)
+            systems, right, seen = self.equations(*self.equations.comparable(onset, apex), first)
         x = seen.contiguous(memory_format=torch.channels_last)
         skips = []
         for level, (reduce, encode) in enumerate(zip(self.reduce, self.encode)):
@@ -73,13 +73,14 @@ class DisplacementGenerator(nn.Module):
         systems = certainty * systems + torch.cat([trust, 0 * trust, trust], dim=1)
         right = certainty * right + trust * (first + correction)
         roughness = torch.exp(self.prior[0]) * self.solve.frequencies ** self.prior[1]
-        half = self.solve.synthesise(self.solve(systems, right, roughness, first))
+        half = self.solve.synthesise(self.solve(systems, right, roughness, first, ITERATIONS[1]))
         return half.clamp(-self.max_displacement, self.max_displacement), x
 
     def _coarse(self, onset, apex):
         known = torch.zeros_like(onset[..., ::8, ::8]).expand(-1, 2, -1, -1)
         for coarse, size, rounds in zip(self.coarse, (4, 2), (1, self.iterations)):
             small = [functional.avg_pool2d(frame, size) for frame in (onset, apex)]
+            small = coarse.equations.comparable(*small)
             for _ in range(rounds):
                 known = coarse(*small, known)
             known = 2.0 * coarse.finer(known)  # twice the resolution, so twice the pixels
@@ -98,7 +99,7 @@ class Coarse(nn.Module):
     def forward(self, onset, apex, known):
         systems, right, _ = self.equations(onset, apex, known)
         roughness = ROUGHNESS[0] * self.solve.frequencies**2
-        return self.solve.synthesise(self.solve(systems, right, roughness, known))
+        return self.solve.synthesise(self.solve(systems, right, roughness, known, ITERATIONS[0]))
 
 
 class FrlDgt(nn.Module):

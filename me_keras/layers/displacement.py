@@ -12,17 +12,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from me_keras.layers.filters import double_size, local_normalize, spatial_gradient
-from me_keras.layers.smooth_solve import (
-    analyse,
-    apply_systems,
-    frequencies,
-    smooth_solve,
-    synthesise,
+from me_keras.layers.filters import (
+    channels_last,
+    double_size,
+    half_size,
+    local_normalize,
+    planes,
+    spatial_gradient,
 )
-from me_keras.layers.warp import dense_warp
+from me_keras.layers.smooth_solve import apply_systems, frequencies, smooth_solve, synthesise
+from me_keras.layers.warp import sample
 
 ROUGHNESS = 0.2, 0.8  # of the solutions at low and at full resolution, before any training
+# Of conjugate gradients at low and at full resolution; 14 would be better by < 0.003 px.
+ITERATIONS = 4, 8
 TRUST = 0.003  # in the network's own displacement, beside the equations' mean of about 0.16
 
 
@@ -81,9 +84,9 @@ class DisplacementGenerator(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs):
-        onset, apex = (tf.cast(frame, tf.float32) for frame in inputs)
-        height, width = onset.shape[1:3]
-        first = _coarse(onset, apex, self.iterations)  # (b, h/2, w/2, 2)
+        onset, apex = (tf.cast(frame, tf.float32)[..., 0] for frame in inputs)  # (b, h, w)
+        height, width = onset.shape[1:]
+        first = _coarse(onset, apex, self.iterations)  # (2, b, h/4, w/4)
         systems, right, evidence = _equations_and_evidence(onset, apex, first)
         x = tf.cast(evidence, self.compute_dtype)  # (b, h/4, w/4, 48)
         skips = []
@@ -93,22 +96,25 @@ class DisplacementGenerator(keras.layers.Layer):
         for project, decode, skip in zip(self.project, self.decode, skips[-2::-1]):
             x = decode(_doubled(project(x)) + skip)  # (b, h/4/2^i, w/4/2^i, filters[i])
         said = tf.nn.depth_to_space(tf.cast(self.head(x), tf.float32), 2)  # (b, h/2, w/2, 4)
-        correction, weights = tf.split(said, 2, axis=-1)
-        certainty, trust = tf.split(tf.exp(5.0 * tf.tanh(weights / 5.0)), 2, axis=-1)
-        trust *= TRUST  # (b, h/2, w/2, 1)
-        systems = certainty * systems + trust * (1.0, 0.0, 1.0)
-        right = certainty * right + trust * (first + correction)
+        correction, weights = tf.split(planes(said), 2)  # (2, b, h/2, w/2) each
+        certainty, trust = tf.unstack(tf.exp(5.0 * tf.tanh(weights / 5.0)))  # (b, h/2, w/2) each
+        trust *= TRUST
+        xx, xy, yy = systems
+        systems = certainty * xx + trust, certainty * xy, certainty * yy + trust
+        known = synthesise(first, height // 2, width // 2)  # (2, b, h/2, w/2)
+        right = certainty * right + trust * (known + correction)
         price, power = tf.unstack(tf.cast(self.prior, tf.float32))  # Keras may read it in bfloat16
         roughness = tf.exp(price) * frequencies(height // 2, width // 2) ** power
-        shares = smooth_solve(systems, right, roughness, first)  # (b, h/4, w/4, 2)
-        displacement = synthesise(shares, height, width)
-        half = synthesise(shares, height // 2, width // 2)
-        limit = self.max_displacement
+        shares = smooth_solve(systems, right, roughness, first, ITERATIONS[1])  # (2, b, h/4, w/4)
         return {
-            "displacement": tf.clip_by_value(displacement, -limit, limit),
-            "half": tf.clip_by_value(half, -limit, limit),
+            "displacement": self._field(shares, height, width),
+            "half": self._field(shares, height // 2, width // 2),
             "features": tf.cast(x, tf.float32),
         }
+
+    def _field(self, shares, height, width):
+        field = channels_last(synthesise(shares, height, width))  # (b, height, width, 2)
+        return tf.clip_by_value(field, -self.max_displacement, self.max_displacement)
 
     def get_config(self):
         return {
@@ -123,65 +129,73 @@ def _coarse(onset, apex, iterations):
     """The displacement seen at a quarter and at half of the resolution, in pixels of the full one.
 
     Args:
-        onset, apex: `(b, h, w, 1)`.
+        onset, apex: `(b, h, w)`.
     Returns:
-        `(b, h/2, w/2, 2)`.
+        `(2, b, h/4, w/4)`, shares of the cosines at half resolution.
     """
-    displacement = tf.zeros_like(onset[:, ::8, ::8]) * (1.0, 1.0)  # (b, h/8, w/8, 2)
-    for size, rounds in ((4, 1), (2, iterations)):
-        small = [tf.nn.avg_pool2d(frame, size, size, "VALID") for frame in (onset, apex)]
+    halves = half_size(onset), half_size(apex)
+    quarters = [half_size(half) for half in halves]
+    shares = tf.zeros_like(onset[:, ::16, ::16]) * tf.ones((2, 1, 1, 1))  # (2, b, h/16, w/16)
+    for frames, rounds in ((quarters, 1), (halves, iterations)):
+        onset, apex = comparable(*frames)
+        height, width = (n // 2 for n in onset.shape[1:])
+        roughness = ROUGHNESS[0] * frequencies(height, width) ** 2
         for _ in range(rounds):
-            displacement = _round(small[0], small[1], displacement)  # (b, h/size/2, w/size/2, 2)
-        displacement = _twice_as_fine(displacement)
-    return displacement
+            systems, right, _ = motion_equations(onset, apex, shares)
+            shares = smooth_solve(systems, right, roughness, shares, ITERATIONS[0])
+        shares = _twice_as_fine(shares)
+    return shares
 
 
-def _round(onset, apex, displacement):
-    """The displacement at half the resolution of frames, from one that is about it."""
-    height, width = displacement.shape[1:3]
-    systems, right, _ = motion_equations(onset, apex, displacement)
-    roughness = ROUGHNESS[0] * frequencies(height, width) ** 2
-    return synthesise(smooth_solve(systems, right, roughness, displacement), height, width)
+def _twice_as_fine(shares):
+    """Of the same displacement at twice the resolution: twice as many cosines, and pixels."""
+    height, width = shares.shape[2:]
+    return 4.0 * tf.pad(shares, [[0, 0], [0, 0], [0, height], [0, width]])
 
 
-def _twice_as_fine(displacement):
-    """At twice the resolution, where it is twice as many pixels: `(b, 2 h, 2 w, 2)`."""
-    height, width = displacement.shape[1:3]
-    return 2.0 * synthesise(analyse(displacement), 2 * height, 2 * width)
+def comparable(onset, apex):
+    """Both without their local light and contrast, and the apex ready to be sampled.
+
+    Args:
+        onset, apex: `(b, h, w)` float in [0, 1].
+    Returns:
+        `(b, h, w)` and `(b, 2 h, 2 w, 1)`.
+    """
+    onset, apex = tf.unstack(local_normalize(tf.stack([onset, apex]), 9, 0.02))
+    return onset, double_size(apex)[..., None]
 
 
-def motion_equations(onset, apex, displacement):
+def motion_equations(onset, apex, shares):
     """What brightness constancy says of the displacement, linearised about one that is known.
 
     Args:
-        onset, apex: `(b, h, w, 1)` float in [0, 1].
-        displacement: `(b, h/2, w/2, 2)`, pixels of the frames.
+        onset, apex: `(b, h, w)` and `(b, 2 h, 2 w, 1)`, as from `comparable`.
+        shares: `(2, b, h/4, w/4)`, cosines of the displacement, in pixels of the frames.
     Returns:
-        A and b of the least-squares systems `A u = b`, means over 2 x 2 pixels: `(b, h/2, w/2, 3)`
-        (xx, xy, yy) and `(b, h/2, w/2, 2)`; and what they were made of: the onset, locally
-        normalised, `(b, h, w, 1)`, and the products of derivatives, `(b, h/2, w/2, 6)`.
+        A and b of the least-squares systems `A u = b`, means over 2 x 2 pixels: three
+        `(b, h/2, w/2)` (xx, xy, yy) and `(2, b, h/2, w/2)`; and what is seen there, eight
+        `(b, h/2, w/2)`: products of derivatives and of the remaining difference, the
+        displacement.
     """
-    both = local_normalize(tf.concat([onset, apex], axis=0), 9, 0.02)
-    onset, apex = tf.split(both, 2)  # (b, h, w, 1) each
-    fine = tf.image.resize(displacement, onset.shape[1:3])  # (b, h, w, 2)
-    warped = dense_warp(double_size(apex), fine)
-    gx, gy = spatial_gradient(0.5 * (onset + warped))  # (b, h, w, 1) each
+    height, width = onset.shape[1:]
+    shares = tf.where(tf.math.is_finite(shares), shares, 0.0)  # else no place to look at
+    warped = sample(apex, *tf.unstack(synthesise(shares, height, width)))[..., 0]  # (b, h, w)
+    gx, gy = spatial_gradient(0.5 * (onset + warped))
     left = onset - warped
-    products = [gx * gx, gx * gy, gy * gy, gx * left, gy * left, left * left]
-    # Not `half_size`: nothing here is differentiated, and pooling is faster on six channels.
-    products = tf.nn.avg_pool2d(tf.concat(products, axis=-1), 2, 2, "VALID")  # (b, h/2, w/2, 6)
-    systems, right, _ = tf.split(products, [3, 2, 1], axis=-1)
-    return systems, right + apply_systems(systems, displacement), (onset, products)
+    products = gx * gx, gx * gy, gy * gy, gx * left, gy * left, left * left
+    xx, xy, yy, x, y, energy = map(half_size, products)  # (b, h/2, w/2) each
+    known = synthesise(shares, height // 2, width // 2)  # (2, b, h/2, w/2)
+    right = tf.stack([x, y]) + apply_systems((xx, xy, yy), known)
+    return (xx, xy, yy), right, [xx, xy, yy, x, y, energy, *tf.unstack(known)]
 
 
-def _equations_and_evidence(onset, apex, displacement):
+def _equations_and_evidence(onset, apex, shares):
     """As `motion_equations`; at last all of it as the U-Net reads it, `(b, h/4, w/4, 48)`."""
-    systems, right, (onset, products) = motion_equations(onset, apex, displacement)
-    gradients, energy = tf.split(products, [5, 1], axis=-1)
-    xx, _, yy = tf.split(systems, 3, axis=-1)
-    scaled = gradients * tf.math.rsqrt(xx + yy + 0.02)  # (b, h/2, w/2, 5)
-    seen = tf.concat([scaled, energy, displacement], axis=-1)  # (b, h/2, w/2, 8)
-    evidence = [tf.nn.space_to_depth(onset, 4), tf.nn.space_to_depth(seen, 2)]
+    onset, apex = comparable(onset, apex)
+    systems, right, seen = motion_equations(onset, apex, shares)
+    scale = tf.math.rsqrt(systems[0] + systems[2] + 0.02)  # (b, h/2, w/2)
+    seen = channels_last(tf.stack([*(scale * x for x in seen[:5]), *seen[5:]]))  # (b, h/2, w/2, 8)
+    evidence = [tf.nn.space_to_depth(onset[..., None], 4), tf.nn.space_to_depth(seen, 2)]
     return systems, right, tf.concat(evidence, axis=-1)
 
 

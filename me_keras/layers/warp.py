@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from me_keras.layers.filters import spatial_gradient
+from me_keras.layers.filters import planes, spatial_gradient
 
 
 def dense_warp(image, displacement):
@@ -23,26 +23,32 @@ def dense_warp(image, displacement):
     zero-padding. Values and both gradients are those of tensorflow-addons' `dense_image_warp`
     at `-displacement[..., ::-1]`.
     """
-    image, displacement = tf.convert_to_tensor(image), tf.convert_to_tensor(displacement)
+    displacement = planes(displacement)  # (2, b, h, w)
+    dx, dy = tf.unstack(tf.where(tf.math.is_finite(displacement), displacement, 0.0))
+    return sample(image, dx, dy)
+
+
+def sample(image, dx, dy):
+    """As `dense_warp`, of two components `(b, h, w)` that are numbers."""
+    image = tf.convert_to_tensor(image)
     height, width, channels = image.shape[1:]
-    scale = height // displacement.shape[1]
-    displacement = tf.where(tf.math.is_finite(displacement), displacement, 0.0)
-    dx, dy = tf.split(scale * displacement, 2, axis=-1)  # (b, h, w, 1) each
-    columns, rows = (np.arange(0, n, scale, dtype=np.float32)[:, None] for n in (width, height))
-    left, x = _neighbours(columns + dx, width)
-    top, y = _neighbours(rows[:, None] + dy, height)
+    scale = height // dx.shape[1]
+    columns, rows = (np.arange(0, n, scale, dtype=np.float32) for n in (width, height))
+    left, x = _neighbours(columns + scale * dx, width)
+    top, y = _neighbours(rows[:, None] + scale * dy, height)
     # int64: TensorFlow computes int32 in the host's memory, and a GPU would wait for it.
     first = tf.cast(tf.range(tf.shape(image)[0]), tf.int64) * (height * width)
-    corner = tf.cast(top * width + left, tf.int64)[..., 0] + first[:, None, None]  # (b, h, w)
+    corner = tf.cast(top * width + left, tf.int64) + first[:, None, None]  # (b, h, w)
     pixels = tf.reshape(image, (-1, channels))
+    x, y = (tf.cast(share, image.dtype)[..., None] for share in (x, y))  # (b, h, w, 1) each
 
     def row(index):
         """Between the pixel at `index` and the one on its right: `(b, h, w, c)`."""
         value, right = _pick(pixels, index), _pick(pixels, index + 1)
-        return value + tf.cast(x, image.dtype) * (right - value)
+        return value + x * (right - value)
 
     above, below = row(corner), row(corner + width)
-    return above + tf.cast(y, image.dtype) * (below - above)
+    return above + y * (below - above)
 
 
 def _neighbours(place, length):
@@ -88,10 +94,10 @@ def optical_strain(displacement, spacing=1.0):
     Reference: the strain channel of STSTNet, arXiv:1902.03634. Deviation: 1e-6 under the root,
     so that the gradient stays finite where nothing moves.
     """
-    # Split, not sliced: the gradient of a slice is a whole field of zeros.
-    dx, dy = spatial_gradient(displacement / spacing)  # (b, h, w, 2) each
-    (u_x, v_x), (u_y, v_y) = (tf.split(field, 2, axis=-1) for field in (dx, dy))  # (b, h, w, 1)
-    return tf.sqrt(tf.square(u_x) + tf.square(v_y) + 0.5 * tf.square(u_y + v_x) + 1e-6)
+    dx, dy = spatial_gradient(planes(displacement) / spacing)  # (2, b, h, w) each
+    (u_x, v_x), (u_y, v_y) = tf.unstack(dx), tf.unstack(dy)  # (b, h, w)
+    squared = tf.square(u_x) + tf.square(v_y) + 0.5 * tf.square(u_y + v_x)
+    return tf.sqrt(squared + 1e-6)[..., None]
 
 
 @keras.saving.register_keras_serializable(package="me_keras")

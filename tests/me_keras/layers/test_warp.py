@@ -51,7 +51,7 @@ def test_a_farneback_flow_rebuilds_the_onset(rng):
 def test_an_enlarged_image_is_sampled_at_the_same_places(rng):
     image = smooth_image(rng)
     flow = rng.normal(0, 1, (1, 32, 32, 2)).astype(np.float32)
-    large = double_size(image[None, ..., None])
+    large = double_size(image[None])[..., None]
     found = dense_warp(large, flow)[0, 4:-4, 4:-4, 0]
     rows, columns = np.mgrid[:32, :32] + flow[0, ..., ::-1].transpose(2, 0, 1)
     expected = scipy.ndimage.map_coordinates(image, [rows, columns], order=3)[4:-4, 4:-4]
