@@ -136,6 +136,16 @@ class FlatAdamW(keras.optimizers.AdamW):
         _on_all_replicas(self._publish, moments)
         return iterations
 
+    def aggregate_gradients(self, grads_and_vars):
+        """Sums over the replicas; with one there is nothing to sum.
+
+        TensorFlow's sum has a custom gradient, and those keep the graph they are in for ever.
+        """
+        return grads_and_vars if _alone() else super().aggregate_gradients(grads_and_vars)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):  # as Keras 3 calls it
+        return grads_and_vars if _alone() else super()._all_reduce_sum_gradients(grads_and_vars)
+
     def finalize_variable_values(self, var_list):
         """Copies the averaged weights to the variables: Keras calls it at the end of `fit`."""
         if self.average and self._trained.groups:
@@ -230,9 +240,14 @@ def _or_zeros(gradient, variable):
     return tf.zeros_like(variable) if gradient is None else gradient
 
 
+def _alone():
+    """Whether no other replica computes beside this one."""
+    context = tf.distribute.get_replica_context()
+    return context is None or context.num_replicas_in_sync == 1
+
+
 def _on_all_replicas(function, *args):
     """Calls `function(strategy, *args)` once for all replicas, between their computations."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
+    if _alone():
         return function(None, *args)
-    return context.merge_call(function, args=args)
+    return tf.distribute.get_replica_context().merge_call(function, args=args)

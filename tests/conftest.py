@@ -29,6 +29,14 @@ def _forgets_models():
             gc.collect()
 
 
+@pytest.fixture(scope="module")
+def short_solves():
+    """Fewer steps of the displacement's solver, where any displacement will do: half the graph."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("me_keras.layers.displacement.ITERATIONS", (1, 2))
+        yield
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)

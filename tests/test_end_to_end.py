@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 SHARED = pathlib.Path(__file__).parents[1] / ".." / "shared" / "data"
 FEW = {"num_subjects": 4, "clips_per_class": 4, "frame_size": (320, 240), "num_frames": 8}
-SHORT = ["--epochs", "12", "--warmup-epochs", "4", "--batch-size", "16"]
+SHORT = ["--epochs", "12", "--warmup-epochs", "1", "--batch-size", "16"]
 
 
 def evaluate(tmp_path, monkeypatch, *extra, amplitude=None, dataset="synthetic"):
@@ -111,6 +111,7 @@ def test_memory_does_not_grow_from_fold_to_fold(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write.generate(tmp_path / "copy", synthesis.SynthesisConfig(**FEW))
     small = {"epochs": 2, "warmup_epochs": 1, "batch_size": 8, "data_root": ("copy",)}
+    small |= {"image_size": 64, "filters": (8, 12)}
     options = cli.replace(Options(), **small)
     prepared, _ = data.load_data(options)
     options = resolve(options, prepared.kind)

@@ -64,9 +64,8 @@ def _neighbours(place, length):
     return first, tf.minimum(tf.maximum(0.0, place - first), 1.0)
 
 
-@tf.custom_gradient
 def _pick(pixels, index):
-    """`tf.gather`; its own gradient would ask the host for the number of pixels.
+    """`tf.gather`, in graphs with a gradient that does not ask the host for the number of pixels.
 
     Args:
         pixels: `(n, c)` float.
@@ -74,13 +73,18 @@ def _pick(pixels, index):
     Returns:
         `(b, h, w, c)`.
     """
+    if tf.executing_eagerly():
+        return tf.gather(pixels, index)
+    with tf.compat.v1.get_default_graph().gradient_override_map({"GatherV2": "MeKerasPick"}):
+        return tf.gather(pixels, index)
 
-    def gradient(upstream):
-        upstream = tf.reshape(upstream, (-1, pixels.shape[-1]))
-        places = tf.reshape(index, [-1])
-        return tf.math.unsorted_segment_sum(upstream, places, tf.shape(pixels)[0]), None
 
-    return tf.gather(pixels, index), gradient
+@tf.RegisterGradient("MeKerasPick")  # `tf.custom_gradient` would keep each graph for ever
+def _pick_gradient(operation, upstream):
+    pixels, index, _ = operation.inputs
+    upstream = tf.reshape(upstream, (-1, pixels.shape[-1]))
+    count = tf.shape(pixels)[0]
+    return tf.math.unsorted_segment_sum(upstream, tf.reshape(index, [-1]), count), None, None
 
 
 def optical_strain(displacement, spacing=1.0):

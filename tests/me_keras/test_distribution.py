@@ -98,6 +98,8 @@ if replicas > 1:
     parts = [tf.config.LogicalDeviceConfiguration()] * replicas
     tf.config.set_logical_device_configuration(cpu, parts)
 strategy = distribution.choose_strategy(name)
+from me_keras.layers import displacement
+displacement.ITERATIONS = 1, 2  # any displacement will do: half the graph
 from me_keras.options import Options, resolve
 from me_keras.training import Trainer, make_deterministic
 from pipelines import cli
@@ -130,7 +132,7 @@ def start(replicas, strategy, precision="off", **environment):
 
 
 def outcome(process):
-    out, errors = process.communicate(timeout=240)
+    out, errors = process.communicate(timeout=480)
     assert process.returncode == 0, errors[-3000:]
     history, weights = out.strip().splitlines()[-2:]
     return np.array(json.loads(history)), json.loads(weights)

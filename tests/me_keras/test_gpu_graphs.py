@@ -16,6 +16,7 @@ from pipelines import cli, stack
 from pipelines.schema import MIRRORED_REGIONS
 
 pytestmark = [
+    pytest.mark.usefixtures("short_solves"),
     pytest.mark.skipif(
         not gpu_kernels.has_gpu_kernels(), reason="this TensorFlow registers no GPU kernels"
     ),

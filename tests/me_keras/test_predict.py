@@ -293,7 +293,7 @@ def test_help_is_quick_and_loads_no_tensorflow():
 # The whole way: train, export, and ask about people who were not trained on.
 
 PEOPLE = {"num_subjects": 4, "clips_per_class": 4, "frame_size": (320, 240), "num_frames": 8}
-SHORT = ["--epochs", "10", "--warmup-epochs", "6", "--batch-size", "16", "--image-size", "96"]
+SHORT = ["--epochs", "10", "--warmup-epochs", "1", "--batch-size", "16", "--image-size", "96"]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,6 @@
+import gc
 import warnings
+import weakref
 
 import cv2
 import numpy as np
@@ -114,3 +116,29 @@ def test_layer_contract(rng):
     image = tf.constant(rng.random((2, 8, 8, 1)), tf.float32)
     flow = tf.constant(rng.normal(size=(2, 8, 8, 2)), tf.float32)
     check_layer(DenseWarp, {}, [image, flow])
+
+
+def test_a_traced_graph_is_let_go(rng):
+    """As `tf.custom_gradient` does not: a process that traces again and again would grow."""
+    image = tf.constant(rng.random((1, 8, 8, 1)), tf.float32)
+    traced = tf.function(lambda flow: dense_warp(image, flow), autograph=False)
+    traced(tf.zeros((1, 8, 8, 2)))
+    graph = weakref.ref(traced.get_concrete_function(tf.zeros((1, 8, 8, 2))).graph)
+    del traced
+    gc.collect()
+    assert graph() is None
+
+
+def test_in_a_graph_the_gradient_is_that_without_one(rng):
+    image = tf.constant(rng.random((2, 8, 8, 1)), tf.float32)
+    flow = tf.constant(rng.normal(size=(2, 8, 8, 2)), tf.float32)
+
+    def gradients(image, flow):
+        with tf.GradientTape() as tape:
+            tape.watch((image, flow))
+            loss = tf.reduce_sum(tf.square(dense_warp(image, flow)))
+        return tape.gradient(loss, (image, flow))
+
+    eager, traced = gradients(image, flow), tf.function(gradients)(image, flow)
+    for one, other in zip(eager, traced):
+        np.testing.assert_allclose(one, other, atol=1e-5)

@@ -1,5 +1,7 @@
+import gc
 import subprocess
 import sys
+import weakref
 
 import keras
 import numpy as np
@@ -15,6 +17,7 @@ from me_keras.optimizer import FlatAdamW
 from pipelines.schema import MIRRORED_REGIONS
 
 LABELS = np.int32([0, 1, 2, 0])
+pytestmark = pytest.mark.usefixtures("short_solves")
 
 
 @pytest.fixture
@@ -63,6 +66,27 @@ def test_many_steps_in_one_call_are_those_one_by_one_and_traced_once(inputs, mon
         np.testing.assert_allclose(histories[1][name], values, rtol=1e-4)
 
 
+def test_a_model_that_is_let_go_leaves_no_graph_behind(inputs):
+    """A search makes many models; what TensorFlow gives a custom gradient it would keep."""
+    graphs = []
+
+    def trains():
+        model = build("frl_dgt", 32, hidden_dim=16, num_heads=2, filters=(4,), face_fusion=False)
+        model.compile()
+        loss = model._loss
+
+        def traced(*args, **kwargs):
+            graphs.append(weakref.ref(tf.compat.v1.get_default_graph()))
+            return loss(*args, **kwargs)
+
+        model._loss = traced
+        model.fit(inputs, LABELS, verbose=0)
+
+    trains()
+    gc.collect()
+    assert graphs and not any(graph() for graph in graphs)
+
+
 def test_its_loss_is_the_sum_of_what_it_reports(model, inputs):
     keywords = {"smoothness": 0.5, "edge": 10.0, "reconstruction": "census", "dgm_weight": 2.0}
     model.compile(metrics=[], **keywords)
@@ -81,7 +105,7 @@ def test_its_loss_is_the_sum_of_what_it_reports(model, inputs):
 
 
 def test_labels_come_plain_or_by_name_and_batches_may_differ(model, inputs):
-    model.compile(FlatAdamW(average=0.0))
+    model.compile(FlatAdamW(average=0.0), run_eagerly=True)
     plain = model.evaluate(inputs, LABELS, batch_size=3, verbose=0)
     dataset = tf.data.Dataset.from_tensors((inputs, {"label": LABELS}))
     np.testing.assert_allclose(model.evaluate(dataset, verbose=0), plain, rtol=1e-5)
@@ -92,7 +116,7 @@ def test_labels_come_plain_or_by_name_and_batches_may_differ(model, inputs):
 def test_another_loss_metric_and_optimizer(model, inputs):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     top = keras.metrics.SparseTopKCategoricalAccuracy(2, name="top2")
-    model.compile("adam", loss, [top], dgm_weight=0.0)
+    model.compile("adam", loss, [top], dgm_weight=0.0, run_eagerly=True)
     found = model.evaluate(inputs, LABELS, verbose=0, return_dict=True)
     expected = float(loss(LABELS, model(inputs)["logits"]))
     assert found["loss"] == pytest.approx(expected, rel=1e-5) and "top2" in found
@@ -103,7 +127,7 @@ def test_another_loss_metric_and_optimizer(model, inputs):
 
 
 def test_sample_weights_count_in_the_recognition(model, inputs):
-    model.compile(metrics=[], dgm_weight=0.0)
+    model.compile(metrics=[], dgm_weight=0.0, run_eagerly=True)
     weights = np.float32([1, 0, 0, 0])
     found = model.evaluate(inputs, LABELS, sample_weight=weights, verbose=0, return_dict=True)
     first = {name: value[:1] for name, value in inputs.items()}
@@ -116,7 +140,7 @@ def test_regions_may_be_left_out(model, inputs):
     frames = {name: inputs[name] for name in ("onset", "apex")}
     np.testing.assert_allclose(model(frames)["logits"], expected, atol=1e-6)
     np.testing.assert_allclose(model.predict(frames, verbose=0)["logits"], expected, atol=1e-5)
-    model.compile()
+    model.compile(run_eagerly=True)
     model.fit(frames, LABELS, verbose=0)
 
 
@@ -127,7 +151,7 @@ def test_average_regions_are_those_of_a_face():
 
 
 def test_a_still_displacement_generator(model, inputs):
-    model.compile(FlatAdamW(weight_decay=0.5), train_displacement=False)
+    model.compile(FlatAdamW(weight_decay=0.5), train_displacement=False, run_eagerly=True)
     before = model.displacement_model().get_weights()
     head = model.get_layer("logits").get_weights()[0]
     model.fit(inputs, LABELS, verbose=0)
@@ -153,7 +177,7 @@ def test_known_warps_are_others_in_every_step_and_the_same_again(inputs):
     for frames in (inputs, inputs):
         keras.utils.set_random_seed(0)
         generator = displacement_model(32, (8, 12))
-        generator.compile(FlatAdamW(0.0), pretext=1.0)  # it stays as it is
+        generator.compile(FlatAdamW(0.0), pretext=1.0, run_eagerly=True)  # it stays as it is
         histories.append(generator.fit(frames, epochs=3, verbose=0).history["error"])
     assert histories[0] == histories[1]
     assert len(set(histories[0])) == 3
@@ -164,7 +188,7 @@ def test_the_loss_counts_the_error_on_known_warps(inputs):
     generator = displacement_model(32, (8, 12))
     found = {}
     for pretext in (0.0, 10.0):
-        generator.compile(pretext=pretext)
+        generator.compile(pretext=pretext, run_eagerly=True)
         found[pretext] = generator.evaluate(inputs, verbose=0, return_dict=True)
     assert "error" not in found[0.0]
     more = found[10.0]["loss"] - found[0.0]["loss"]
@@ -173,12 +197,13 @@ def test_the_loss_counts_the_error_on_known_warps(inputs):
 
 def test_a_generator_without_a_recognizer(inputs, tmp_path):
     generator = displacement_model(32, (8, 12))
-    generator.compile()
+    generator.compile(run_eagerly=True)
     generator.fit(inputs, verbose=0)
     generator.save(tmp_path / "generator.keras")
     loaded = keras.models.load_model(tmp_path / "generator.keras")
     frames = {name: inputs[name] for name in ("onset", "apex")}
     np.testing.assert_allclose(loaded(frames)["warped"], generator(frames)["warped"], atol=1e-5)
+    loaded.run_eagerly = True
     loaded.fit(inputs, verbose=0)
 
 
@@ -191,10 +216,12 @@ def test_motion_maps(rng):
 
 
 def test_a_saved_model_goes_on_training_as_if_never_saved(model, inputs, tmp_path):
-    model.compile(FlatAdamW(1e-3), losses.CrossEntropy(0.2), [metrics.UF1(3)], smoothness=0.1)
+    loss, scores = losses.CrossEntropy(0.2), [metrics.UF1(3)]
+    model.compile(FlatAdamW(1e-3), loss, scores, smoothness=0.1, run_eagerly=True)
     model.fit(inputs, LABELS, epochs=2, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
+    loaded.run_eagerly = True
     histories = [m.fit(inputs, LABELS, verbose=0).history for m in (model, loaded)]
     assert histories[0].keys() == histories[1].keys()
     for name, values in histories[0].items():
