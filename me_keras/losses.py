@@ -16,7 +16,7 @@ from me_keras.layers.filters import (
     planes,
     spatial_gradient,
 )
-from me_keras.layers.warp import dense_warp
+from me_keras.layers.warp import dense_warp, gather_on_device
 
 BORDER = 3  # samples at the image border, where the warp may look outside, are not compared
 
@@ -163,7 +163,8 @@ def forward_backward(forward, backward):
     Returns:
         `(b,)` float32, pixels.
     """
-    round_trip = charbonnier(forward + dense_warp(backward, forward), 1e-2)  # (b, h, w, 2)
+    arrived = dense_warp(backward, forward, gather_on_device)  # (b, h, w, 2)
+    round_trip = charbonnier(forward + arrived, 1e-2)  # (b, h, w, 2)
     return _mean_inside(tf.reduce_mean(round_trip, axis=-1))
 
 

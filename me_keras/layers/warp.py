@@ -7,7 +7,7 @@ import tensorflow as tf
 from me_keras.layers.filters import planes, spatial_gradient
 
 
-def dense_warp(image, displacement):
+def dense_warp(image, displacement, gather=tf.gather):
     """Samples `image` at `p + displacement(p)`, bilinearly, clamped at the border.
 
     With `image` the apex and `displacement` onset -> apex, the result rebuilds the onset.
@@ -17,6 +17,7 @@ def dense_warp(image, displacement):
             by `filters.double_size`.
         displacement: `(b, h, w, 2)` float, pixels, `(dx, dy)`. NaN and infinity count as 0: they
             are no place to look at.
+        gather: `tf.gather`, or `gather_on_device` for a GPU that learns through the image.
     Returns:
         `(b, h, w, c)`, dtype of `image`. Differentiable in both arguments.
     Reference: Jaderberg et al., 2015, arXiv:1506.02025, sec. 3.3. Deviation: clamps instead of
@@ -25,10 +26,10 @@ def dense_warp(image, displacement):
     """
     displacement = planes(displacement)  # (2, b, h, w)
     dx, dy = tf.unstack(tf.where(tf.math.is_finite(displacement), displacement, 0.0))
-    return sample(image, dx, dy)
+    return sample(image, dx, dy, gather)
 
 
-def sample(image, dx, dy):
+def sample(image, dx, dy, gather=tf.gather):
     """As `dense_warp`, of two components `(b, h, w)` that are numbers."""
     image = tf.convert_to_tensor(image)
     height, width, channels = image.shape[1:]
@@ -44,7 +45,7 @@ def sample(image, dx, dy):
 
     def row(index):
         """Between the pixel at `index` and the one on its right: `(b, h, w, c)`."""
-        value, right = _pick(pixels, index), _pick(pixels, index + 1)
+        value, right = gather(pixels, index), gather(pixels, index + 1)
         return value + x * (right - value)
 
     above, below = row(corner), row(corner + width)
@@ -64,27 +65,21 @@ def _neighbours(place, length):
     return first, tf.minimum(tf.maximum(0.0, place - first), 1.0)
 
 
-def _pick(pixels, index):
-    """`tf.gather`, in graphs with a gradient that does not ask the host for the number of pixels.
+@tf.autograph.experimental.do_not_convert  # it would lose the gradient
+@tf.custom_gradient
+def gather_on_device(pixels, index):
+    """`tf.gather` of axis 0, whose own gradient would ask the host for the number of pixels.
 
-    Args:
-        pixels: `(n, c)` float.
-        index: `(b, h, w)` int64 in [0, n).
-    Returns:
-        `(b, h, w, c)`.
+    Where no gradient to the pixels is needed, take `tf.gather`: TensorFlow keeps every graph with a
+    custom gradient for ever.
     """
-    if tf.executing_eagerly():
-        return tf.gather(pixels, index)
-    with tf.compat.v1.get_default_graph().gradient_override_map({"GatherV2": "MeKerasPick"}):
-        return tf.gather(pixels, index)
 
+    def gradient(upstream):
+        upstream = tf.reshape(upstream, (-1, pixels.shape[-1]))
+        places = tf.reshape(index, [-1])
+        return tf.math.unsorted_segment_sum(upstream, places, tf.shape(pixels)[0]), None
 
-@tf.RegisterGradient("MeKerasPick")  # `tf.custom_gradient` would keep each graph for ever
-def _pick_gradient(operation, upstream):
-    pixels, index, _ = operation.inputs
-    upstream = tf.reshape(upstream, (-1, pixels.shape[-1]))
-    count = tf.shape(pixels)[0]
-    return tf.math.unsorted_segment_sum(upstream, tf.reshape(index, [-1]), count), None, None
+    return tf.gather(pixels, index), gradient
 
 
 def optical_strain(displacement, spacing=1.0):

@@ -10,7 +10,7 @@ import tensorflow as tf
 from contract import check_layer
 
 from me_keras.layers.filters import double_size
-from me_keras.layers.warp import DenseWarp, dense_warp, optical_strain
+from me_keras.layers.warp import DenseWarp, dense_warp, gather_on_device, optical_strain
 
 
 def smooth_image(rng, size=32):
@@ -129,16 +129,17 @@ def test_a_traced_graph_is_let_go(rng):
     assert graph() is None
 
 
-def test_in_a_graph_the_gradient_is_that_without_one(rng):
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_gather_on_the_device_has_the_same_gradients(rng, traced):
     image = tf.constant(rng.random((2, 8, 8, 1)), tf.float32)
     flow = tf.constant(rng.normal(size=(2, 8, 8, 2)), tf.float32)
 
-    def gradients(image, flow):
+    def gradients(gather):
         with tf.GradientTape() as tape:
             tape.watch((image, flow))
-            loss = tf.reduce_sum(tf.square(dense_warp(image, flow)))
-        return tape.gradient(loss, (image, flow))
+            loss = tf.reduce_sum(tf.square(dense_warp(image, flow, gather)))
+        return [tf.convert_to_tensor(each) for each in tape.gradient(loss, (image, flow))]
 
-    eager, traced = gradients(image, flow), tf.function(gradients)(image, flow)
-    for one, other in zip(eager, traced):
+    ours = tf.function(gradients)(gather_on_device) if traced else gradients(gather_on_device)
+    for one, other in zip(ours, gradients(tf.gather)):
         np.testing.assert_allclose(one, other, atol=1e-5)
