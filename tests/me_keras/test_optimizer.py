@@ -134,6 +134,7 @@ def test_the_scale_doubles_after_many_finite_steps(monkeypatch):
 
 
 def test_it_goes_into_compile_and_comes_back_from_its_configuration(rng):
+    keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="zeros")])
     model.compile(FlatAdamW(WarmupCosine(0.1, 60), average=0.9), "mse")
     x = rng.normal(size=(64, 3)).astype(np.float32)
