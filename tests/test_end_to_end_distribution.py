@@ -28,6 +28,8 @@ parts = [tf.config.LogicalDeviceConfiguration()] * replicas
 if replicas > 1:
     tf.config.set_logical_device_configuration(cpu, parts)
 from me_keras import loso
+from me_keras.layers import displacement
+displacement.ITERATIONS = 1, 2  # any displacement will do: half the graph
 sys.exit(loso.main(sys.argv[2:]))
 """
 
@@ -53,7 +55,7 @@ def start(folder, out, *flags, replicas=1, cluster=None):
 
 
 def finish(process):
-    out, errors = process.communicate(timeout=300)
+    out, errors = process.communicate(timeout=900)
     assert process.returncode == 0, errors[-3000:]
     return out
 
@@ -91,13 +93,13 @@ def test_two_machines_that_do_not_share_their_folder(folder, free_ports):
         cluster = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
         processes.append(start(folder, out, cluster=cluster))
     for process in processes:
-        _, errors = process.communicate(timeout=300)
+        _, errors = process.communicate(timeout=900)
         assert process.returncode == 2, errors[-3000:]
         assert "the workers of TF_CONFIG do not find the same folds" in errors
 
 
 def test_more_replicas_than_share_a_batch_evenly(folder):
     process = start(folder, "odd", "--strategy", "mirrored", replicas=3)
-    _, errors = process.communicate(timeout=300)
+    _, errors = process.communicate(timeout=900)
     assert process.returncode == 2
     assert "--batch-size 4 cannot be shared evenly by 3 replicas" in errors

@@ -59,6 +59,7 @@ def test_the_shipped_generator_beats_every_dis_by_a_sixth_at_a_tenth_of_tvl1s_ti
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_solves")
 def test_the_trainings_of_several_seeds_are_one_record(tmp_path):
     path = tmp_path / "found.json"
     assert displacement.main(["--quick", "--num-seeds", "2", "--json", str(path)]) == 0
