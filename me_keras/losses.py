@@ -9,13 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from me_keras.layers.filters import (
-    box_mean,
-    half_size,
-    local_normalize,
-    planes,
-    spatial_gradient,
-)
+from me_keras.layers.filters import box_mean, half_size, local_normalize, planes, spatial_gradient
 from me_keras.layers.warp import dense_warp, gather_on_device
 
 BORDER = 3  # samples at the image border, where the warp may look outside, are not compared
