@@ -95,17 +95,21 @@ class DisplacementGenerator(keras.layers.Layer):
             skips.append(x)
         for project, decode, skip in zip(self.project, self.decode, skips[-2::-1]):
             x = decode(_doubled(project(x)) + skip)  # (b, h/4/2^i, w/4/2^i, filters[i])
-        said = tf.nn.depth_to_space(tf.cast(self.head(x), tf.float32), 2)  # (b, h/2, w/2, 4)
-        correction, weights = tf.split(planes(said), 2)  # (2, b, h/2, w/2) each
+        output = tf.nn.depth_to_space(tf.cast(self.head(x), tf.float32), 2)  # (b, h/2, w/2, 4)
+        correction, weights = tf.split(planes(output), 2)  # (2, b, h/2, w/2) each
         certainty, trust = tf.unstack(tf.exp(5.0 * tf.tanh(weights / 5.0)))  # (b, h/2, w/2) each
         trust *= TRUST
-        xx, xy, yy = systems
-        systems = certainty * xx + trust, certainty * xy, certainty * yy + trust
-        known = synthesise(first, height // 2, width // 2)  # (2, b, h/2, w/2)
-        right = certainty * right + trust * (known + correction)
+        # Systems and right sides in one sum: had `trust` three readers, TensorFlow would add their
+        # gradients in the order in which they are ready, and runs would differ in the last bit.
+        guess = synthesise(first, height // 2, width // 2) + correction  # (2, b, h/2, w/2)
+        one = tf.ones_like(trust)
+        said = tf.stack([one, 0.0 * one, one, *tf.unstack(guess)])  # (5, b, h/2, w/2)
+        seen = tf.concat([systems, right], axis=0)  # (5, b, h/2, w/2)
+        both = tf.unstack(certainty * seen + trust * said)
         price, power = tf.unstack(tf.cast(self.prior, tf.float32))  # Keras may read it in bfloat16
         roughness = tf.exp(price) * frequencies(height // 2, width // 2) ** power
-        shares = smooth_solve(systems, right, roughness, first, ITERATIONS[1])  # (2, b, h/4, w/4)
+        # (2, b, h/4, w/4)
+        shares = smooth_solve(both[:3], tf.stack(both[3:]), roughness, first, ITERATIONS[1])
         return {
             "displacement": self._field(shares, height, width),
             "half": self._field(shares, height // 2, width // 2),
