@@ -11,6 +11,7 @@ import sys
 
 from benchmarks import report, setting
 from benchmarks.measure import BenchOptions, in_turns
+from me_keras import parallel
 from pipelines.cli import option
 from pipelines.schema import DataError
 
@@ -33,6 +34,7 @@ def measure(options):
     """Measures the model on one pair and on a batch, and the flows."""
     import tensorflow as tf
 
+    parallel.limit_threads()  # as the server does
     predict, size = _saved(options.saved_model) if options.saved_model else _fresh(options.bench)
     first, second = rendered_pair(size)
     one = [tf.constant(image[None, ..., None] / 255, tf.float32) for image in (first, second)]

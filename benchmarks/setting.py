@@ -40,8 +40,9 @@ def options_of(bench, **changes):
         )
     chosen = cli.replace(chosen, **(TINY_MODEL if bench.quick else {}), **changes)
     chosen = resolve(chosen, "frames")
-    from me_keras import distribution  # loads TensorFlow: a wrong option is named before
+    from me_keras import distribution, parallel  # load TensorFlow: a wrong option is named before
 
+    parallel.limit_threads()  # as the commands do
     precision = distribution.resolve_precision(chosen.training.mixed_precision)
     return cli.replace(chosen, mixed_precision=precision)
 

@@ -210,8 +210,8 @@ class ExecutionOptions:
     )
     threads: Optional[int] = option(
         None,
-        "TensorFlow's threads for one operation, in each process (default: cores over jobs; with "
-        "ray, --cpus-per-fold). Runs with equal threads are equal to the bit",
+        "TensorFlow's threads for one operation, in each process (default: half of its cores; with "
+        "ray, of --cpus-per-fold). Runs with equal threads are equal to the bit",
         metavar="N",
         least=1,
     )

@@ -18,7 +18,7 @@ from pipelines.parallel import WAIT, Died, cores
 from pipelines.progress import say
 from pipelines.schema import OptionError
 
-__all__ = ["WAIT", "Died", "num_threads", "run", "set_up", "threads"]
+__all__ = ["WAIT", "Died", "limit_threads", "num_threads", "run", "set_up", "threads"]
 
 RETRIES = 2  # of a task whose process dies
 
@@ -40,7 +40,9 @@ def run(function, tasks, execution, own_process=False):
             task asks for. Whatever `function` raises is raised here.
     """
     if execution.executor == "ray":
-        task = functools.partial(_in_child, function, threads(execution), None)
+        task = functools.partial(
+            _in_child, function, threads(execution), _at_a_time(execution), None
+        )
         return ray_cluster.run(task, tasks, execution, RETRIES)
     if execution.in_this_process and not own_process:
         return parallel.run(function, tasks, 1)
@@ -57,7 +59,7 @@ def set_up(execution):
     if execution.executor == "ray":
         ray_cluster.check(execution)
     if execution.in_this_process:
-        _limit_threads(execution.threads)
+        limit_threads(execution.threads)
         return
     import tensorflow as tf
 
@@ -66,9 +68,16 @@ def set_up(execution):
 
 
 def threads(execution):
-    """TensorFlow's threads for one operation in each process; None for as many as it likes."""
-    if execution.threads is not None or execution.in_this_process:
-        return execution.threads
+    """TensorFlow's threads for one operation in each process: half of its cores, or as asked."""
+    return execution.threads or max(1, _cores_of_each(execution) // 2)
+
+
+def _at_a_time(execution):
+    """How many operations each process runs at once."""
+    return max(1, _cores_of_each(execution) // threads(execution))
+
+
+def _cores_of_each(execution):
     if execution.executor == "ray":
         return max(1, int(execution.cpus_per_fold))
     return max(1, cores() // execution.jobs)
@@ -81,31 +90,41 @@ def num_threads():
     return tf.config.threading.get_intra_op_parallelism_threads() or cores()
 
 
-def _limit_threads(count):
-    """The number changes how sums are split, and so the last bits of a result."""
+def limit_threads(count=None):
+    """Sets TensorFlow's threads for one operation in this process.
+
+    Its operations are small here. Two at a time, on half of the cores each, take less time than one
+    after the other on all: docs/benchmarks.md. The number decides how sums are split, and so the
+    last bits of a result.
+
+    Args:
+        count: int; None for half of the cores, unless TensorFlow already runs.
+    Raises:
+        OptionError: TensorFlow already runs with another number.
+    """
     import tensorflow as tf
 
-    if count is None:
-        return
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_intra_op_parallelism_threads(count or max(1, cores() // 2))
     except RuntimeError:
-        raise OptionError(
-            f"threads: TensorFlow already runs with another number than {count} in this process"
-        ) from None
+        if count:
+            raise OptionError(
+                f"threads: TensorFlow already runs with another number than {count} in this process"
+            ) from None
 
 
-def _in_child(function, count, places, task):
+def _in_child(function, count, at_a_time, places, task):
     """One task, in a process made for such."""
-    _set_up_child(count, places)
+    _set_up_child(count, at_a_time, places)
     return function(task)
 
 
 @functools.lru_cache(maxsize=1)
-def _set_up_child(count, places):
+def _set_up_child(count, at_a_time, places):
     """Once in each process: TensorFlow's threads, and the share of this machine's GPUs.
 
     Args:
+        count: threads of an operation. at_a_time: operations.
         places: folder of the locks that number the processes of this machine, which share out its
             GPUs; None where the process may use all GPUs that it sees.
     """
@@ -114,8 +133,8 @@ def _set_up_child(count, places):
     import tensorflow as tf
 
     os.environ.pop("TF_CONFIG", None)  # it is no member of a MultiWorkerMirroredStrategy
-    _limit_threads(count)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    limit_threads(count)
+    tf.config.threading.set_inter_op_parallelism_threads(at_a_time)
     gpus = tf.config.list_physical_devices("GPU")
     if gpus and places is not None:
         gpus = [gpus[take_place(places) % len(gpus)]]
@@ -141,10 +160,10 @@ def _run_in_processes(function, tasks, execution, own_process):
     def on_retry(task, died):
         say(f"{task}: its process was {died}; it runs again")
 
-    count = threads(execution) or cores()
+    count = threads(execution)
     with tempfile.TemporaryDirectory() as places:
         yield from parallel.run(
-            functools.partial(_in_child, function, count, places),
+            functools.partial(_in_child, function, count, _at_a_time(execution), places),
             tasks,
             execution.jobs,
             retries=RETRIES,

@@ -8,6 +8,7 @@ import sys
 import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # as `me_keras.parallel` on two cores
 
 import numpy as np
 import pytest

@@ -33,10 +33,10 @@ def evaluate(options):
     """
     start = time.perf_counter()
     protocol = protocols.choose(options.dataset, options.data.protocol)  # before any long step
-    options = cli.replace(options, threads=parallel.threads(options.execution))
     if not options.execution.merge:
         parallel.set_up(options.execution)
         _check_devices(options)
+    options = cli.replace(options, threads=parallel.threads(options.execution))
     prepared, manifest = data.load_data(options)
     options = data.resolved(options, prepared.kind)
     prepared, groups, held_out = data.under_protocol(prepared, manifest, protocol, options)

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 
+from me_keras import parallel
 from me_keras.serving.client import target
 from pipelines.progress import say
 from pipelines.schema import OptionError
@@ -50,6 +51,7 @@ def serve(
     _check_port(host, grpc_port, "--grpc-port")
     import tensorflow as tf
 
+    parallel.limit_threads()
     from me_keras.serving.loaded_model import LoadedModel
     from me_keras.serving.models import Models
 

@@ -84,11 +84,11 @@ def test_threads_are_the_cpu_limit(flags, serving, container, configs):
         int(serving["deploy"]["resources"]["limits"]["cpus"]),
         int(container["resources"]["limits"]["cpu"]),
         int(container["resources"]["requests"]["cpu"]),
-        int(flags["tensorflow_intra_op_parallelism"]),
         int(flags["tensorflow_inter_op_parallelism"]),
         configs["batching"].num_batch_threads.value,
     }
     assert len(threads) == 1
+    assert flags["tensorflow_intra_op_parallelism"] == "1"
 
 
 def test_every_size_of_a_batch_is_warmed_up(configs):

@@ -35,20 +35,32 @@ def test_in_this_process_in_order_one_task_at_a_time():
 @pytest.mark.parametrize(
     "options, cores, threads",
     [
-        ({}, 8, None),
-        ({"threads": 3}, 8, 3),
-        ({"jobs": 2}, 8, 4),
-        ({"jobs": 3}, 8, 2),
-        ({"jobs": 16}, 8, 1),
-        ({"jobs": 2, "threads": 8}, 8, 8),
-        ({"executor": "ray"}, 8, 1),
-        ({"executor": "ray", "cpus_per_fold": 4.0}, 8, 4),
-        ({"executor": "ray", "cpus_per_fold": 0.5}, 8, 1),
+        ({}, 8, (4, 2)),
+        ({}, 2, (1, 2)),
+        ({}, 1, (1, 1)),
+        ({"threads": 3}, 8, (3, 2)),
+        ({"jobs": 2}, 8, (2, 2)),
+        ({"jobs": 3}, 8, (1, 2)),
+        ({"jobs": 16}, 8, (1, 1)),
+        ({"jobs": 2, "threads": 8}, 8, (8, 1)),
+        ({"executor": "ray"}, 8, (1, 1)),
+        ({"executor": "ray", "cpus_per_fold": 4.0}, 8, (2, 2)),
+        ({"executor": "ray", "cpus_per_fold": 0.5}, 8, (1, 1)),
     ],
 )
 def test_jobs_share_the_cores(monkeypatch, options, cores, threads):
+    """Threads of an operation, and operations at a time."""
     monkeypatch.setattr(parallel, "cores", lambda: cores)
-    assert parallel.threads(ExecutionOptions(**options)) == threads
+    execution = ExecutionOptions(**options)
+    assert (parallel.threads(execution), parallel._at_a_time(execution)) == threads
+
+
+def test_an_operation_takes_half_of_the_cores():
+    code = "from me_keras import options, parallel as p; p.set_up(options.ExecutionOptions()); "
+    code += "print(p.num_threads(), p.cores())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    count, cores = map(int, said.split())
+    assert count == max(1, cores // 2)
 
 
 @pytest.mark.slow
