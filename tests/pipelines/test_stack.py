@@ -137,7 +137,7 @@ def run(code, **variables):
     [
         "me_keras.Options",
         "me_keras.build_model()",
-        "from me_keras import parallel; parallel._set_up_child(1, None)",  # on another machine
+        "from me_keras import parallel; parallel._set_up_child(1, 1, None)",  # on another machine
     ],
 )
 def test_the_library_refuses_at_its_first_use_not_at_its_import(use):
