@@ -1,8 +1,8 @@
 """Training and prediction beside the same model in PyTorch, in one process, in turns.
 
-Same sizes, losses, optimizer and numbers of threads; tests show that with equal weights both
-predict and learn alike. PyTorch runs as it is (eager), and if
-asked also through torch.compile. Without torch there is nothing to measure.
+Same sizes, losses, optimizer and cores; tests show that with equal weights both predict and learn
+alike. PyTorch runs as it is (eager, an operation on all cores), and if asked also through
+torch.compile. Without torch there is nothing to measure.
 """
 
 import dataclasses
@@ -46,7 +46,7 @@ def measure(options):
         return report.Result(notes={"PyTorch": skipped})
     import torch
 
-    torch.set_num_threads(cores())  # as many as TensorFlow takes
+    torch.set_num_threads(cores())  # its default, and its best
     bench, chosen = options.bench, setting.options_of(options.bench, epochs=1, warmup_epochs=1)
     steps = 2 if bench.quick else STEPS
     trainer, predictor = setting.trainer(chosen, steps), setting.predictor(chosen)
