@@ -10,7 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from pipelines.options import AugmentationOptions
-from pipelines.schema import MIRRORED_REGIONS
+from pipelines.schema import FLOW_CHANNELS, MIRRORED_REGIONS
 
 
 class Draw(NamedTuple):
@@ -113,11 +113,11 @@ def apply_to_boxes(boxes: tf.Tensor, draw: Draw, frame_size: int, image_size: in
 
 
 def apply_to_motion(motion: tf.Tensor, draw: Draw, image_size: int, reach: int) -> tf.Tensor:
-    """Crops and mirrors motion maps, scales and turns their vectors.
+    """Crops and mirrors motion maps, scales them, and turns the vectors of a flow.
 
     Args:
-        motion: (b, S, S, c) float32; with c ≥ 2 the channels are dx, dy and scalars such as strain
-            (which a turn of the vectors leaves alone); with c = 1 it is a scalar.
+        motion: (b, S, S, c) float32; with c = FLOW_CHANNELS it is dx, dy and the strain (which a
+            turn of the vectors leaves alone), otherwise images, which have no vectors.
         reach: largest shift the draw can hold, px. Beyond the margin of S, motion is zero.
     Returns:
         (b, image_size, image_size, c) float32.
@@ -127,7 +127,7 @@ def apply_to_motion(motion: tf.Tensor, draw: Draw, image_size: int, reach: int) 
     motion = tf.pad(motion, [(0, 0), (pad, pad), (pad, pad), (0, 0)])
     x = _crop(motion, margin + pad + draw.shift, image_size)
     x = _mirror(x, draw.mirror) * draw.motion_gain[:, None, None, None]
-    if x.shape[-1] == 1:
+    if x.shape[-1] != FLOW_CHANNELS:
         return x
     cos, sin = tf.cos(draw.motion_turn)[:, None, None], tf.sin(draw.motion_turn)[:, None, None]
     dx = tf.where(draw.mirror[:, None, None], -x[..., 0], x[..., 0])

@@ -1,7 +1,8 @@
 """Classical motion between aligned frames, to compare the learned displacement with.
 
 Every motion is (h, w, c) float32. Flows are (dx, dy, strain): displacement in px, onset to apex,
-and its optical strain. OpenCV agrees with us: `apex[p + flow[p]]` shows `onset[p]`.
+and its optical strain; motions of another number of channels are images, without direction.
+OpenCV agrees with us: `apex[p + flow[p]]` shows `onset[p]`.
 Face motion is below a pixel, so the settings favour precision over reach (E). They were chosen by
 mean end-point error on 20 rendered, aligned 144 px faces with sensor noise (mean motion 0.40 px):
 Farneback 0.100, DIS 0.092, TV-L1 0.129 px; OpenCV's defaults 0.113, 0.127 and 0.133.
@@ -71,6 +72,20 @@ def dynamic_image(frames: np.ndarray) -> np.ndarray:
     return (image / weights[weights > 0].sum()).astype(np.float32)[..., None]
 
 
+def intensity_image(frames: np.ndarray) -> np.ndarray:
+    """The same of the frames ordered by their motion (Man 2025, arXiv:2510.09730): (h, w, 1).
+
+    The order is our reading: by the mean distance from the first frame; of equals, by time.
+    """
+    distance = np.abs(frames.astype(np.float32) - frames[0]).mean((1, 2))  # (t,)
+    return dynamic_image(frames[np.argsort(distance, kind="stable")])
+
+
+def dynamic_images(frames: np.ndarray) -> np.ndarray:
+    """Both: (h, w, 2), the image ranked by time and that by motion."""
+    return np.concatenate([dynamic_image(frames), intensity_image(frames)], -1)
+
+
 def strain(flow: np.ndarray) -> np.ndarray:
     """Optical strain of a flow (h, w, 2): sqrt(ux² + vy² + (uy + vx)² / 2), (h, w) float32.
 
@@ -87,6 +102,9 @@ class Motion(NamedTuple):
     compute: Callable[[np.ndarray], np.ndarray]
     channels: int
     pairs: int = 8  # kept per clip to train on: the first fold waits for all of them
+    between: bool = False  # looks at the frames between, too
+    # Trains on the decay, apex to offset, as well (Khuong 2025, arXiv:2510.15466).
+    phases: bool = False
 
 
 MOTIONS = {
@@ -94,7 +112,10 @@ MOTIONS = {
     "dis": Motion(dis, 3),
     "tvl1": Motion(tvl1, 3, pairs=2),  # 0.1 s each
     "difference": Motion(difference, 1),
-    "dynamic_image": Motion(dynamic_image, 1),
+    "dynamic_image": Motion(dynamic_image, 1, between=True),  # FRL-DGT's rival; AFN's images:
+    "ranked_image": Motion(dynamic_image, 1, between=True, phases=True),
+    "intensity_image": Motion(intensity_image, 1, between=True, phases=True),
+    "dynamic_images": Motion(dynamic_images, 2, between=True, phases=True),
 }
 
 
@@ -127,7 +148,8 @@ def motion_bank(
     """The same clips with their frames replaced by a motion, for `make_train` and `make_eval`.
 
     Each clip gets the motion of its evaluation pair and of `pairs_per_clip` - 1 random training
-    pairs, over the whole frame, margin included. Computed once in parallel processes, then read
+    pairs, over the whole frame, margin included. Of a motion with `phases` every second pair is
+    apex and offset, where frames follow the apex. Computed once in parallel processes, then read
     from `cache_dir`: the key is the prepared data and every parameter the motion depends on.
 
     Args:
@@ -139,7 +161,8 @@ def motion_bank(
     Returns:
         `prepared` with `motion` (n * pairs_per_clip, S, S, c) float16 and no frames.
     Raises:
-        DataError: the database holds no frames.
+        DataError: the database holds no frames, or none between onset and apex that the motion
+            looks at.
         ValueError: unknown name, no pairs.
     """
     if name not in MOTIONS:
@@ -148,9 +171,12 @@ def motion_bank(
         raise ValueError(f"pairs_per_clip must be at least 1, got {pairs_per_clip}")
     if prepared.motion is not None:
         raise DataError(f"{prepared.path} holds motion, not frames: {name} cannot be computed")
-    from pipelines import dataset
-
-    pairs = dataset.draw_pairs(prepared, pairs_per_clip, data, seed)  # (n, p, 2)
+    if MOTIONS[name].between and np.max(prepared.apex - prepared.onset) < 2:
+        raise DataError(
+            f"{prepared.path} holds only onset and apex: a dynamic image needs the frames between; "
+            "take --motion difference or a flow"
+        )
+    pairs = _pairs(prepared, name, pairs_per_clip, data, seed)
     size, channels = prepared.frame_size, MOTIONS[name].channels
     key = hashlib.sha256(f"{_VERSION} {prepared.digest}".encode() + pairs.tobytes())
     path = pathlib.Path(cache_dir) / f"{name}-{key.hexdigest()[:16]}.npy"
@@ -167,6 +193,18 @@ def motion_bank(
         maps_per_clip=pairs_per_clip,
         frames=prepared.frames[:0],
     )
+
+
+def _pairs(prepared, name, count, data, seed):
+    """(n, count, 2) int32: first and last frame of each motion, the evaluation pair first."""
+    from pipelines import dataset
+
+    pairs = dataset.draw_pairs(prepared, count, data, seed)
+    if MOTIONS[name].phases:
+        decay = np.stack([prepared.apex, prepared.offset], 1)[:, None]  # (n, 1, 2)
+        falls = (prepared.offset > prepared.apex)[:, None, None]  # (n, 1, 1)
+        pairs[:, 1::2] = np.where(falls, decay, pairs[:, 1::2])
+    return pairs
 
 
 def _compute(prepared, name, pairs, shape, jobs):

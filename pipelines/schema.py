@@ -15,6 +15,8 @@ from typing import Optional
 
 CLASSES = ("negative", "positive", "surprise")  # MEGC2019 label order: 0, 1, 2
 
+FLOW_CHANNELS = 3  # motion of so many is a flow (dx, dy, strain); of 1 or 2 it is as many images
+
 # Nine action-unit regions; which landmarks span them is `align.region_boxes`' business.
 REGIONS = ("brow_right", "brow_left", "glabella", "eye_right", "eye_left", "nose", "mouth_right",
            "mouth_left", "chin")  # fmt: skip

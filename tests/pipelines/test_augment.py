@@ -159,10 +159,12 @@ def test_motion_vectors_are_scaled_and_turned_scalars_only_scaled():
     np.testing.assert_allclose(moved[0, 0, 0], [0, 3, 0.75], atol=1e-6)
 
 
-def test_a_scalar_motion_keeps_its_sign_when_mirrored():
-    motion = tf.random.stateless_normal((1, 4, 4, 1), [0, 0])
-    moved = both_ways(augment.apply_to_motion, motion, draw_of(1, mirror=True), 4, 0)
-    np.testing.assert_array_equal(moved, motion[:, :, ::-1])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_images_keep_their_sign_when_mirrored_and_are_not_turned(channels):
+    motion = tf.random.stateless_normal((1, 4, 4, channels), [0, 0])
+    draw = draw_of(1, mirror=True, motion_gain=1.5, motion_turn=1.0)
+    moved = both_ways(augment.apply_to_motion, motion, draw, 4, 0)
+    np.testing.assert_array_equal(moved, 1.5 * motion[:, :, ::-1])
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,39 @@ def test_dynamic_image_weighs_frames_by_rank():
     )
 
 
+def test_intensity_image_weighs_frames_by_their_distance_from_the_first():
+    frames = np.uint8([[[0]], [[51]], [[255]], [[102]]])
+    # Ordered 0, 0.2, 0.4, 1; weights -3, -1, 1, 3 over 4.
+    np.testing.assert_allclose(flow.intensity_image(frames), (-0.2 + 0.4 + 3) / 4, atol=1e-6)
+    # From the first, 0.4, they are 0, 0.4, 0.2 and 0.6 away, darker or brighter.
+    frames = np.uint8([[[102]], [[204]], [[51]], [[255]]])
+    np.testing.assert_allclose(
+        flow.intensity_image(frames), (-3 * 0.4 - 0.2 + 0.8 + 3 * 1) / 4, atol=1e-6
+    )
+    np.testing.assert_allclose(  # of two frames it is their difference
+        flow.intensity_image(frames[:2]), flow.difference(frames[:2]), atol=1e-6
+    )
+
+
+def test_frames_that_moved_as_much_stay_in_the_order_of_time():
+    first, high, low = np.full((2, 2), 100), np.full((2, 2), 120), np.full((2, 2), 80)
+    for frames in ([first, high, low], [first, low, high]):
+        frames = np.uint8(frames)
+        np.testing.assert_array_equal(flow.intensity_image(frames), flow.dynamic_image(frames))
+    again = np.uint8([first, first + 51, first])  # as the first one: right after it
+    np.testing.assert_allclose(flow.intensity_image(again), 0.2, atol=1e-6)
+
+
+def test_dynamic_images_are_the_ranked_then_the_intensity_image():
+    noise = np.random.default_rng(1).integers(0, 256, (5, 96, 96), np.uint8)
+    images = flow.dynamic_images(noise)
+    ranked = flow.MOTIONS["ranked_image"].compute(noise)
+    np.testing.assert_array_equal(ranked, flow.dynamic_image(noise))
+    np.testing.assert_array_equal(images[..., :1], ranked)
+    np.testing.assert_array_equal(images[..., 1:], flow.intensity_image(noise))
+    assert np.abs(images[..., 0] - images[..., 1]).max() > 0.1
+
+
 def test_channel_counts_are_as_listed(moved):
     for name, motion in flow.MOTIONS.items():
         assert motion.compute(moved[0]).shape == (96, 96, motion.channels), name
@@ -155,6 +188,66 @@ def test_a_damaged_cache_is_computed_anew(prepared, tmp_path, damage):
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-50] if damage is None else damage)
     np.testing.assert_array_equal(make(prepared, tmp_path, jobs=1).motion, first.motion)
+
+
+@pytest.mark.parametrize("name", ["ranked_image", "intensity_image", "dynamic_images"])
+def test_every_second_pair_is_of_the_decay(tmp_path, name):
+    apexes, counts = (4, 11, 3), (12, 12, 10)  # the second clip ends at its apex
+    clips = [
+        {"subject": i, "label": i, "num_frames": count, "apex": apex}
+        for i, (apex, count) in enumerate(zip(apexes, counts))
+    ]
+    prepared = open_prepared(write_prepared(tmp_path / "p", clips, image_size=8, margin=0))
+    bank = make(prepared, tmp_path / "cache", name, pairs=5, jobs=1)
+    pairs = dataset.draw_pairs(prepared, 5, CONFIG, 0)
+    assert bank.motion.shape == (15, 8, 8, flow.MOTIONS[name].channels)
+    for i, (apex, count) in enumerate(zip(apexes, counts)):
+        frames = frames_of(i, count, 8)
+        for j, (first, second) in enumerate(pairs[i]):
+            if j in (1, 3) and apex < count - 1:
+                first, second = apex, count - 1
+            expected = flow.MOTIONS[name].compute(frames[first : second + 1])
+            np.testing.assert_allclose(bank.motion[5 * i + j], expected, atol=5e-4)
+    (inputs, _), *_ = dataset.make_eval(bank, [0, 2], CONFIG)  # pairs of evaluation only
+    np.testing.assert_array_equal(inputs["motion"], bank.motion[[0, 10]])
+
+
+def test_other_motions_are_of_the_rise_alone(prepared, tmp_path):
+    rises = {name for name, motion in flow.MOTIONS.items() if not motion.phases}
+    assert rises == {"farneback", "dis", "tvl1", "difference", "dynamic_image"}
+    bank = make(prepared, tmp_path, "dynamic_image", jobs=1)
+    first, second = dataset.draw_pairs(prepared, 3, CONFIG, 0)[2, 1]
+    expected = flow.dynamic_image(frames_of(2, 12, 40)[first : second + 1])
+    np.testing.assert_allclose(bank.motion[7], expected, atol=5e-4)
+
+
+IMAGES = ["dynamic_image", "ranked_image", "intensity_image", "dynamic_images"]
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_a_dynamic_image_of_onset_and_apex_alone_is_refused(tmp_path, name):
+    clips = [{"subject": i, "label": i, "num_frames": n} for i, n in enumerate((2, 2, 3))]
+    clips[2] |= {"apex": 1}  # onset, apex, offset
+    prepared = open_prepared(write_prepared(tmp_path / "p", clips))
+    message = (
+        f"{tmp_path / 'p'} holds only onset and apex: a dynamic image needs the frames between; "
+        "take --motion difference or a flow"
+    )
+    with pytest.raises(DataError) as error:
+        make(prepared, tmp_path / "cache", name, jobs=1)
+    assert str(error.value) == message
+    assert make(prepared, tmp_path / "cache", jobs=1).motion.shape[-1] == 1  # the difference
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_single_clips_of_onset_and_apex_alone_are_fine(tmp_path, name):
+    clips = [{"subject": 0, "label": 0, "num_frames": 2}]
+    clips += [{"subject": 1, "label": 1, "num_frames": 4, "apex": 2}]
+    prepared = open_prepared(write_prepared(tmp_path / "p", clips))
+    bank = make(prepared, tmp_path / "cache", name, jobs=1)
+    pair = frames_of(0, 2, 20)
+    for channel in np.moveaxis(bank.motion[0], -1, 0):
+        np.testing.assert_allclose(channel, flow.difference(pair)[..., 0], atol=5e-4)
 
 
 def test_misuse_of_the_bank_is_named(prepared, tmp_path):
