@@ -47,6 +47,22 @@ class CrossEntropy(keras.losses.Loss):
         return {"name": self.name, "label_smoothing": self.label_smoothing}
 
 
+def proposal(labels, logits):
+    """Sum over the classes of the binary cross entropy of "is it this class?".
+
+    Args:
+        labels: `(b,)` int, in [0, k).
+        logits: `(b, k)` float.
+    Returns:
+        `(b,)` float32.
+    Reference: Zhou et al., 2021, arXiv:2101.04838 (FeatRef's proposal loss; its weight of 1 beside
+    the cross entropy is our choice).
+    """
+    target = tf.one_hot(tf.cast(labels, tf.int32), logits.shape[-1])  # (b, k)
+    wrong = tf.nn.sigmoid_cross_entropy_with_logits(target, tf.cast(logits, tf.float32))
+    return tf.reduce_sum(wrong, axis=-1)
+
+
 @keras.saving.register_keras_serializable(package="me_keras")
 def photometric(onset, warped):
     """Robust brightness difference, blind to flicker, relative to the local contrast.

@@ -14,7 +14,7 @@ from me_keras.layers.motion import MotionMaps, RegionStatistics, TokenMean
 from me_keras.layers.regions import RegionCrop
 from me_keras.layers.transformer import SeededDropout
 from me_keras.layers.warp import DenseWarp
-from me_keras.models.recognizer import DisplacementModel, Recognizer, rebuildable
+from me_keras.models.recognizer import DisplacementModel, Recognizer, joined, rebuildable
 
 
 @rebuildable
@@ -161,11 +161,6 @@ def _read(name, tokens, channels):
     if not channels:
         return TokenMean()(tokens)
     return keras.layers.Flatten()(keras.layers.Dense(channels, name=f"read_{name}")(tokens))
-
-
-def joined(tensors):
-    """Concatenates on channels; one tensor is itself (Keras cannot reload a `Concatenate` of 1)."""
-    return keras.layers.Concatenate()(tensors) if len(tensors) > 1 else tensors[0]
 
 
 def _face_patch(map_size):

@@ -61,6 +61,11 @@ def rebuildable(builder):
     return build
 
 
+def joined(tensors):
+    """Concatenates on channels; one tensor is itself (Keras cannot reload a `Concatenate` of 1)."""
+    return keras.layers.Concatenate()(tensors) if len(tensors) > 1 else tensors[0]
+
+
 @contextlib.contextmanager
 def policy(name):
     """Layers made inside have this dtype policy, such as "float32" or "mixed_bfloat16"."""
@@ -230,8 +235,9 @@ class Recognizer(_SelfSupervised):
 
     A functional model: dict of `onset`, `apex` `(b, S, S, 1)` float32 in [0, 1], or of `motion`
     `(b, S, S, c)`, and `regions` `(b, 9, 4)` in; dict with `logits` `(b, k)` and, where it
-    generates its displacement itself, `half` (as `DisplacementModel`) out. Without `regions` those
-    of an average aligned face are taken.
+    generates its displacement itself, `half` (as `DisplacementModel`) out; `proposals` `(b, k)` are
+    logits that answer for each class alone, and are taught beside it. Without `regions` those of an
+    average aligned face are taken.
 
     `fit` and `evaluate` take labels as `(b,)` int in [0, k) or as {"label": labels}. Metrics:
     `loss`, `accuracy`, those of `compile`, and with a displacement generator `reconstruction` and
@@ -312,10 +318,10 @@ class Recognizer(_SelfSupervised):
         Returns:
             `DisplacementModel`.
         Raises:
-            ValueError: the model is given motion maps.
+            ValueError: the model has none.
         """
         if "half" not in self.output:
-            raise ValueError(f"{self.name} is given motion maps: it has no displacement generator")
+            raise ValueError(f"{self.name} has no displacement generator: its motion is given")
         inputs = {name: self.input[name] for name in ("onset", "apex")}
         outputs = {name: self.output[name] for name in ("displacement", "half", "warped")}
         return DisplacementModel(inputs, outputs, name="displacement_model")
@@ -329,6 +335,8 @@ class Recognizer(_SelfSupervised):
         outputs = self(x, training=training)
         settings, meters, logits = self._settings, self._meters, outputs["logits"]
         wrong = getattr(settings.loss, "call", settings.loss)(labels, logits)  # (b,)
+        if "proposals" in outputs:
+            wrong += losses.proposal(labels, outputs["proposals"])
         loss = tf.reduce_mean(wrong if weights is None else wrong * tf.cast(weights, wrong.dtype))
         if "half" in outputs:
             taught = self._self_supervision(x, outputs["half"])

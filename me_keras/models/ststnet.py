@@ -1,18 +1,14 @@
 """STSTNet, the baseline: three shallow convolution streams on a flow image.
 
 Liong et al., 2019, arXiv:1902.03634: streams of 3, 5 and 8 filters on u, v and strain at
-28 x 28. Deviation: other map sizes are averaged down to 28 x 28, and `regions` is accepted and
-ignored, so that it runs in the same protocol.
+28 x 28.
 """
 
 import keras
 
-from me_keras.layers.motion import MotionMaps, Resize
 from me_keras.layers.transformer import SeededDropout
-from me_keras.models.frl_dgt import joined
+from me_keras.models.flow_image import flow_image
 from me_keras.models.recognizer import Recognizer, rebuildable
-
-SIZE = 28
 
 
 @rebuildable
@@ -38,13 +34,7 @@ def ststnet(
     Raises:
         ValueError: if there is no motion map to look at.
     """
-    if motion_channels < 1:
-        raise ValueError("ststnet needs motion maps: choose a `motion` other than 'dgm'")
-    motion = keras.Input((image_size, image_size, motion_channels), name="motion")
-    regions = keras.Input((num_regions, 4), name="regions")
-    x = joined(MotionMaps()(motion)[:2])  # (b, S, S, 1 or 3): flow and strain, as published
-    if image_size != SIZE:
-        x = Resize(SIZE)(x)
+    inputs, x = flow_image("ststnet", image_size, motion_channels, num_regions)
     streams = []
     for count in filters:
         stream = keras.layers.Conv2D(count, 3, padding="same", activation="relu")(x)
@@ -55,4 +45,4 @@ def ststnet(
     x = keras.layers.Flatten()(keras.layers.AveragePooling2D(2)(x))  # (b, 400)
     x = SeededDropout(head_dropout, name="head_dropout")(x)
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    return Recognizer({"motion": motion, "regions": regions}, {"logits": logits}, name="ststnet")
+    return Recognizer(inputs, {"logits": logits}, name="ststnet")

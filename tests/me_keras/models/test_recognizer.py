@@ -170,7 +170,7 @@ def test_the_generator_learns_alone_on_the_same_layers(model, inputs):
     assert history["loss"][-1] < history["loss"][0]
     frames = {name: inputs[name] for name in ("onset", "apex")}
     np.testing.assert_array_equal(generator(frames)["half"], model(inputs)["half"])
-    with pytest.raises(ValueError, match="ststnet is given motion maps"):
+    with pytest.raises(ValueError, match="ststnet has no displacement generator"):
         build("ststnet", 28, motion_channels=3).displacement_model()
 
 
