@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from me_keras.layers.warp import optical_strain
 
+FLOW_CHANNELS = 3  # dx, dy, strain; motion maps of other counts are images
+
 
 @keras.saving.register_keras_serializable(package="me_keras")
 class MotionMaps(keras.layers.Layer):
@@ -42,6 +44,16 @@ class MotionMaps(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "spacing": self.spacing, "detach": self.detach}
+
+
+def turn_dx(motion):
+    """`(b, h, w, c)` with dx negated, as it is on a mirrored face; images have no dx.
+
+    Of 3 channels it is a flow, dx, dy and strain; of 1 or 2 it is images.
+    """
+    if motion.shape[-1] != FLOW_CHANNELS:
+        return motion
+    return tf.concat([-motion[..., :1], motion[..., 1:]], axis=-1)
 
 
 def _magnitude(displacement):
