@@ -9,32 +9,47 @@ import pathlib
 import sys
 import tempfile
 
-import numpy as np
-
 from benchmarks import report
 from benchmarks.measure import Output
+from me_keras.evaluation import paired
 from pipelines import cli
 from pipelines.cli import option
 from pipelines.synthetic import BLEND
 from pipelines.synthetic.options import SynthesisConfig
 
-DRAWS = 2000  # of the subjects
+SPREAD = "+- is over seeds, [ ] the 95 % interval over people"
 QUICK = {"image_size": 32, "filters": (4, 6, 8), "hidden_dim": 8, "num_heads": 2}
 QUICK |= {"batch_size": 4, "epochs": 1, "warmup_epochs": 1}
 
 
 @dataclasses.dataclass(frozen=True)
-class MotionsOptions:
+class People:
+    """Who is rendered."""
+
+    num_subjects: int = option(SynthesisConfig.num_subjects, "rendered people", least=2)
+    clips_per_class: int = option(SynthesisConfig.clips_per_class, "of each of them", least=1)
+    amplitude_px: float = option(SynthesisConfig.amplitude_px, "mean motion at the apex, px")
+    blend: float = option(BLEND, "strength of an action unit of another emotion in each clip")
+    noise: float = option(SynthesisConfig.noise, "sensor noise, grey levels")
+
+    def __post_init__(self):
+        cli.check(self)
+
+    def config(self, quick=False, **changes):
+        """The `SynthesisConfig`; `quick` is two people with a clip of each class."""
+        few = {"num_subjects": 2, "clips_per_class": 1} if quick else {}
+        chosen = {field.name: getattr(self, field.name) for field in dataclasses.fields(People)}
+        return SynthesisConfig(**{**chosen, **few, **changes})
+
+
+@dataclasses.dataclass(frozen=True)
+class MotionsOptions(People):
     """What is rendered and trained."""
 
     output: Output = Output()
     motions: tuple[str, ...] = option(
         ("dgm", "farneback", "dis", "tvl1"), "motions; the first is compared with", nargs="+"
     )
-    num_subjects: int = option(SynthesisConfig.num_subjects, "rendered people", least=2)
-    amplitude_px: float = option(SynthesisConfig.amplitude_px, "mean motion at the apex, px")
-    blend: float = option(BLEND, "strength of an action unit of another emotion in each clip")
-    noise: float = option(SynthesisConfig.noise, "sensor noise, grey levels")
     num_seeds: int = option(3, "repetitions", least=1)
     jobs: int = option(1, "processes that train folds", least=1)
 
@@ -48,13 +63,7 @@ def compare(options):
     from pipelines.synthetic.write import generate
 
     quick = options.output.quick
-    config = SynthesisConfig(
-        num_subjects=2 if quick else options.num_subjects,
-        clips_per_class=1 if quick else SynthesisConfig.clips_per_class,
-        amplitude_px=options.amplitude_px,
-        noise=options.noise,
-        blend=options.blend,
-    )
+    config = options.config(quick)
     rows, matrices = {}, {}
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
@@ -76,23 +85,26 @@ def compare(options):
             table = pd.read_csv(root / motion / "predictions.csv")
             matrices[motion] = subject_matrices(table, len(found["per_class_f1"]))
             seconds = found["seconds_this_call"]
-            rows[motion] = {**_scores(found), **_beside(matrices, motion), "seconds": seconds}
-    people = f"{config.num_subjects} rendered people, {config.clips_per_class} clips of each class"
-    shown = f"amplitude {config.amplitude_px:g} px, blend {config.blend:g}, "
-    shown += f"noise {config.noise:g} grey levels"
-    spread = "+- is over seeds, [ ] the 95 % interval over people"
-    notes = {"database": f"{people}, {shown}", "seeds": f"0 to {options.num_seeds - 1}; {spread}"}
+            scores = {"UF1": shown(found["uf1"]), "UAR": shown(found["uar"])}
+            rows[motion] = {**scores, **_beside(matrices, motion), "seconds": seconds}
+    notes = {"database": rendered(config), "seeds": f"0 to {options.num_seeds - 1}; {SPREAD}"}
     return report.Result(rows=rows, notes=notes)
 
 
-def _scores(found):
-    """A run's scores, as text."""
-    texts = {}
-    for name in ("uf1", "uar"):
-        value = found[name]
-        low, high = value["ci95"]
-        texts[name.upper()] = f"{value['mean']:.3f} +- {value['sd']:.3f} [{low:.3f}, {high:.3f}]"
-    return texts
+def rendered(config):
+    """Whom a `SynthesisConfig` renders, in words."""
+    return (
+        f"{config.num_subjects} rendered people, {config.clips_per_class} clips of each class, "
+        f"amplitude {config.amplitude_px:g} px, blend {config.blend:g}, "
+        f"noise {config.noise:g} grey levels"
+    )
+
+
+def shown(score):
+    """A score of results.json as text: mean, spread over seeds, interval over people."""
+    spread = f" +- {score['sd']:.3f}" if len(score["per_seed"]) > 1 else ""
+    interval = " [{:.3f}, {:.3f}]".format(*score["ci95"]) if "ci95" in score else ""
+    return f"{score['mean']:.3f}{spread}{interval}"
 
 
 def _beside(matrices, motion):
@@ -100,29 +112,13 @@ def _beside(matrices, motion):
     first = next(iter(matrices))
     if motion == first:
         return {f"UF1 of {first} above": ""}
-    low, middle, high = paired_interval(matrices[first], matrices[motion])
-    return {f"UF1 of {first} above": f"{middle:+.3f} [{low:+.3f}, {high:+.3f}]"}
+    return {f"UF1 of {first} above": above(matrices[first], matrices[motion])}
 
 
-def paired_interval(ours, theirs, seed=0):
-    """Difference of the mean UF1 over seeds, with its 95 % bootstrap interval over subjects.
-
-    Args:
-        ours, theirs: `(seeds, subjects, k, k)` confusion matrices, subjects in the same order.
-    Returns:
-        tuple of floats: lower end, difference, upper end.
-    """
-    from me_keras import metrics
-
-    count = ours.shape[1]
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=DRAWS)
-
-    def uf1(matrices):
-        return metrics.SCORES["uf1"](matrices).mean(axis=-1)
-
-    some, others = (np.einsum("ds,eskl->dekl", drawn, m) for m in (ours, theirs))
-    low, high = np.percentile(uf1(some) - uf1(others), [2.5, 97.5])
-    return float(low), float(uf1(ours.sum(axis=1)) - uf1(theirs.sum(axis=1))), float(high)
+def above(ours, theirs):
+    """How far our UF1 is above theirs, with its interval, as text. Args as `paired.difference`."""
+    low, middle, high = paired.difference(ours, theirs)
+    return f"{middle:+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
 main = report.command(compare, MotionsOptions, __spec__.name, __doc__)

@@ -11,6 +11,7 @@ from pipelines.cli import option
 from pipelines.options import DataOptions
 from pipelines.schema import OptionError
 
+FUSIONS = ("parallel", "stems", "s_to_t", "t_to_s_early", "t_to_s")
 STRATEGIES = ("auto", "default", "mirrored", "multiworker")
 
 # Names that options had in older versions.
@@ -26,9 +27,10 @@ class ModelOptions:
     name: str = option("frl_dgt", "model to train", tuple(MODELS), flag="model", common=True)
     motion: Optional[str] = option(
         None,
-        "where the motion comes from: the learned displacement generator (dgm), a classical flow, "
-        "or an image of the database (default: dgm for frames, precomputed for flow images; "
-        "farneback for ststnet on frames)",
+        "where the motion comes from: the learned displacement generator (dgm), both frames as "
+        "they are, a classical flow, an image of the difference or of all frames, or an image of "
+        "the database (default: precomputed for flow images; for frames what the model can take, "
+        "dgm for frl_dgt)",
         MOTIONS,
         common=True,
     )
@@ -60,6 +62,7 @@ class ModelOptions:
     fusion_order: str = option(
         "before", "linear fusion before or after attention", ("before", "after")
     )
+    fusion: str = option("parallel", "tsfmicro: where its branches meet", FUSIONS)
     local_fusion: bool = option(True, "Transformer inside each action-unit region")
     global_fusion: bool = option(True, "Transformer across the regions")
     face_fusion: bool = option(True, "Transformer over the whole face")
@@ -92,7 +95,15 @@ class TrainingOptions:
     learning_rate: Optional[float] = option(
         None, "peak of the cosine schedule (default: by data)", common=True
     )
-    weight_decay: float = option(0.01, "AdamW's decoupled weight decay", least=0)
+    schedule: Optional[str] = option(
+        None,
+        "how the learning rate falls: as a cosine, to a tenth at each third of the training "
+        "(step), or exponentially to half (default: by model, cosine for frl_dgt)",
+        ("cosine", "step", "exponential"),
+    )
+    weight_decay: Optional[float] = option(
+        None, "AdamW's decoupled weight decay (default: by model)", least=0
+    )
     label_smoothing: float = option(
         0.1, "share of the label spread over all classes", within="[0, 1)"
     )
@@ -166,6 +177,13 @@ class RunOptions:
     num_seeds: int = option(
         1, "repetitions: seed, seed + 1, …", least=1, common=True, decides=False
     )
+    num_folds: Optional[int] = option(
+        None,
+        "share the subjects out over this many folds, for a quick comparison (default: one subject "
+        "is left out at a time)",
+        metavar="N",
+        least=2,
+    )
     out: Optional[str] = option(
         None,
         "folder of the results (default: runs/<dataset>-<model>-<digest>)",
@@ -189,6 +207,8 @@ class RunOptions:
 
     def __post_init__(self):
         cli.check(self)
+        if self.num_folds and self.subjects:
+            raise OptionError("num_folds holds out every subject: leave --subjects out")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -323,8 +343,16 @@ def resolve(options, kind):
         held = "motion images, use precomputed" if kind == "precomputed" else "frames"
         raise OptionError(f"--motion {motion} does not suit {options.dataset}: it holds {held}")
     if motion not in model.motions:
-        raise OptionError(
-            f"--model {model.name} needs motion maps: choose --motion farneback, dis or tvl1"
-        )
+        raise OptionError(_unfit(model, motion, options.dataset))
+    if model.classical and options.run.save_models:
+        raise OptionError(f"--save-models: {model.name} is fitted by scikit-learn, no Keras model")
     preset = {k: v for k, v in model.presets[kind].items() if cli.value_of(options, k) is None}
     return cli.replace(options, motion=motion, **preset)
+
+
+def _unfit(model, motion, dataset):
+    """Why a model cannot take this motion, and what fits."""
+    if motion == "precomputed":
+        fits = ", ".join(name for name, other in MODELS.items() if motion in other.motions)
+        return f"--model {model.name} needs frames, {dataset} holds motion images: choose {fits}"
+    return f"--model {model.name} cannot take --motion {motion}: choose {', '.join(model.motions)}"

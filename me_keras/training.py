@@ -13,10 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from me_keras import distribution, losses, pretrained
+from me_keras.layers.motion import turn_dx
 from me_keras.layers.regions import mirror_boxes
 from me_keras.models import MODELS
 from me_keras.models.recognizer import PRETEXT
-from me_keras.optimizer import FlatAdamW, WarmupCosine
+from me_keras.optimizer import SCHEDULES, FlatAdamW
 from pipelines.schema import OptionError
 
 METRICS = ("loss", "accuracy", "reconstruction", "smoothness", "error")
@@ -48,9 +49,10 @@ class Trainer:
         strategy: `tf.distribute.Strategy`; default: what `options.execution.strategy` names.
     Attributes:
         model: the `Recognizer` that is trained; after `fit` it holds the averaged weights.
-        generator: its displacement generator alone, a `DisplacementModel`; None for motion maps.
+        generator: its displacement generator alone, a `DisplacementModel`; None without.
     Raises:
-        OptionError: the strategy cannot be had, or cannot share a batch evenly.
+        OptionError: the strategy cannot be had, or cannot share a batch evenly; sizes that the
+            model cannot have.
     """
 
     def __init__(
@@ -75,7 +77,8 @@ class Trainer:
         with self.strategy.scope():
             with distribution.precision(precision):
                 self.model = self._build(training.jit)
-            self.generator = None if motion_channels else self.model.displacement_model()
+            generates = "half" in self.model.output
+            self.generator = self.model.displacement_model() if generates else None
             self._compile()
         # What is predicted is what a float32 model answers.
         self._exact = self.model if precision == "off" else self._build_exact(training.jit)
@@ -91,7 +94,10 @@ class Trainer:
         chosen |= {"compiled": compiled, "detach_motion": training.dgm != "joint"}
         known = inspect.signature(model.builder).parameters
         chosen = {name: value for name, value in chosen.items() if name in known}
-        return model.builder(image_size, num_classes, motion_channels, **chosen)
+        try:
+            return model.builder(image_size, num_classes, motion_channels, **chosen)
+        except ValueError as error:
+            raise OptionError(f"--model {model.name}: {error}") from None
 
     def _compile(self):
         training = self.options.training
@@ -122,7 +128,8 @@ class Trainer:
 
     def _optimizer(self, epochs, average, slow=""):
         training = self.options.training
-        schedule = WarmupCosine(training.learning_rate, epochs * self.steps_per_epoch)
+        steps = epochs * self.steps_per_epoch
+        schedule = SCHEDULES[training.schedule](training.learning_rate, steps)
         scales = self._precision == "float16"
         return FlatAdamW(
             schedule,
@@ -238,9 +245,8 @@ class Trainer:
 
     def _mirror(self, inputs):
         mirrored = {n: tf.reverse(v, [2]) for n, v in inputs.items() if n != "regions"}
-        if "motion" in mirrored and mirrored["motion"].shape[-1] > 1:
-            dx, rest = mirrored["motion"][..., :1], mirrored["motion"][..., 1:]
-            mirrored["motion"] = tf.concat([-dx, rest], axis=-1)
+        if "motion" in mirrored:
+            mirrored["motion"] = turn_dx(mirrored["motion"])
         return {**mirrored, "regions": mirror_boxes(inputs["regions"], self.mirrored_regions)}
 
 

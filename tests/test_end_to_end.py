@@ -101,6 +101,27 @@ def test_classical_motion_and_the_baseline(tmp_path, monkeypatch, motion):
     assert results["motion"] == motion and results["dgm_gain"] is None
 
 
+SYSTEMS = {
+    "ridge": ("farneback", []),
+    "lbp_top": ("frames", []),
+    "afn": ("dynamic_images", ["--epochs", "2"]),
+    "tsfmicro": ("frames", ["--epochs", "1"]),
+}
+
+
+@pytest.mark.parametrize("model", SYSTEMS)
+def test_other_systems(tmp_path, monkeypatch, model):
+    motion, how_long = SYSTEMS[model]
+    flags = ["--model", model, "--num-folds", "2", "--image-size", "32", "--batch-size", "16"]
+    results = evaluate(tmp_path, monkeypatch, *flags, *how_long)
+    assert results["motion"] == motion and results["counts"]["clips"] == 48
+    predictions = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    probabilities = predictions[[c for c in predictions if c.startswith("p_")]]
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    if model == "ridge":  # it has no epochs to be short of
+        assert results["uf1"]["mean"] > 0.5
+
+
 def resident_mib():
     pages = int(pathlib.Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

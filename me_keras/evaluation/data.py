@@ -9,6 +9,7 @@ import numpy as np
 
 from me_keras import distribution
 from me_keras.evaluation import folds
+from me_keras.models import MODELS
 from me_keras.options import Options, resolve
 from pipelines import cli, protocols
 from pipelines.progress import say
@@ -62,7 +63,11 @@ def under_protocol(prepared, manifest, protocol, options):
         say(f"{others} clips are missing that {protocol.name} does not take")
     try:
         if protocol.evaluation == protocols.SPLITS:
+            if options.run.num_folds:
+                raise DataError(f"protocol {protocol.name} has splits of its own, no --num-folds")
             return prepared, groups, folds.fixed_splits(groups, protocols.TRAIN)
+        if options.run.num_folds:
+            groups = folds.share_out(groups, options.run.num_folds).tolist()
         return prepared, groups, folds.leave_one_subject_out(groups, options.run.subjects)
     except DataError as error:
         raise DataError(f"{options.dataset}: {error}") from None
@@ -81,7 +86,7 @@ def _select(prepared, manifest, protocol):
 
 def with_motion(prepared, options):
     """`prepared` with a classical motion in place of frames, where the options ask for one."""
-    if options.model.motion in ("dgm", "precomputed"):
+    if options.model.motion in ("dgm", "frames", "precomputed"):
         return prepared
     from pipelines.flow import MOTIONS, motion_bank
 
@@ -89,6 +94,15 @@ def with_motion(prepared, options):
     # The same pairs for every seed: a run that goes on with other seeds finds the same bank.
     name = options.model.motion
     return motion_bank(prepared, name, MOTIONS[name].pairs, options.data, 0, cache)
+
+
+def datasets_of(prepared, options):
+    """What a fold's trainer is given of the clips `prepared`."""
+    if MODELS[options.model.name].classical:
+        from me_keras.classical import Rows
+
+        return Rows(prepared)
+    return Datasets(prepared, options.data)
 
 
 class Datasets:
@@ -117,10 +131,14 @@ class Datasets:
 
 
 def make_trainer(options, prepared, steps_per_epoch=None):
-    """The `Trainer` for this data: one for all folds and seeds.
+    """The `Trainer` or `ClassicalTrainer` for this data: one for all folds and seeds.
 
     An epoch is as many steps as all clips fill batches, unless given: the same for every fold.
     """
+    if MODELS[options.model.name].classical:
+        from me_keras.classical import ClassicalTrainer
+
+        return ClassicalTrainer(options, prepared)
     from me_keras.training import Trainer, make_deterministic
 
     make_deterministic(options.training.tf32)

@@ -66,6 +66,24 @@ def leave_one_subject_out(subject_keys, subjects=()):
     return [Fold(str(key), rows[~test], rows[test]) for key, test in held_out]
 
 
+def share_out(subject_keys, num_folds):
+    """The fold of each clip, where several subjects are held out at a time: `(n,)` str.
+
+    Subjects are dealt out by their number of clips, so that folds are of like size.
+
+    Raises:
+        DataError: fewer subjects than folds.
+    """
+    subjects, counts = np.unique(np.asarray(subject_keys), return_counts=True)
+    if len(subjects) < num_folds:
+        raise DataError(f"--num-folds {num_folds}: there are {len(subjects)} subjects")
+    dealt = subjects[np.argsort(-counts, kind="stable")]
+    rounds = range(len(dealt))  # to and fro: 1 2 3 3 2 1 1 2 …
+    places = [i % num_folds if i // num_folds % 2 == 0 else -1 - i % num_folds for i in rounds]
+    fold = {key: f"fold{place % num_folds + 1}" for key, place in zip(dealt, places)}
+    return np.array([fold[key] for key in subject_keys])
+
+
 def named_subjects(known, names):
     """Those of the keys that are named, with or without the database: "smic/s01" or "s01".
 

@@ -88,7 +88,7 @@ def train_folds(options, prepared, held_out, seeds, out, own_options=None):
 
     def epochs(task):
         training = (task.options or options).training
-        return training.epochs + (training.warmup_epochs if prepared.motion is None else 0)
+        return training.epochs + (training.warmup_epochs if options.model.motion == "dgm" else 0)
 
     total, left = (sum(map(epochs, some)) for some in (ours, missing))
     say(f"training {len(missing)} of {len(tasks)} folds, {left} epochs, into {out}")
@@ -153,7 +153,7 @@ class FoldTrainer:
         """
         options = task.options or self.options
         self._make_trainer(options)
-        datasets = data.Datasets(self.prepared, options.data)
+        datasets = data.datasets_of(self.prepared, options)
         try:
             record = folds.run_fold(self.trainer, task.fold, task.seed, datasets, callbacks)
         except FloatingPointError as error:

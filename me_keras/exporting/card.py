@@ -12,6 +12,8 @@ The model `{{ training.model }}` of me-keras: recognises micro-expressions from 
 "an onset and an apex frame" if contract.alignment else "an image of the motion" }} of one
 aligned face. {% if contract.motion.source == "dgm" -%}
 It estimates the displacement between the two frames and classifies it.
+{%- elif contract.motion.source == "frames" -%}
+It looks at both frames as they are.
 {%- elif contract.alignment -%}
 It is given their motion, computed by `{{ contract.motion.source }}`, and classifies it.
 {%- endif %}
@@ -20,7 +22,7 @@ Made {{ contract.created }} by me-keras {{ contract.versions["me-keras"] }} from
 
 | | |
 |---|---|
-| input | {{ "two aligned grey faces" if contract.motion.source == "dgm" else
+| input | {{ "two aligned grey faces" if contract.motion.source in ("dgm", "frames") else
 "a motion map" }}, {{ contract.image_size }} x {{ contract.image_size }} px |
 | output | probabilities of {{ contract.classes | join(", ") }} |
 | signatures | {{ contract.signatures | join(", ") }} |

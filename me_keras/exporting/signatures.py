@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from me_keras.exporting import checks, contract, images
 from me_keras.exporting.motion_figures import motion_figures
+from me_keras.layers.motion import turn_dx
 from me_keras.layers.regions import mirror_boxes
 from me_keras.models.frl_dgt import with_attention
 
@@ -143,9 +144,8 @@ class Signatures:
 
     def _mirrored(self, inputs):
         mirrored = {n: tf.reverse(v, [2]) for n, v in inputs.items() if n != "regions"}
-        if not self.takes_frames and self.shape[-1] > 1:  # its first channel is dx
-            dx, rest = tf.split(mirrored["motion"], (1, self.shape[-1] - 1), axis=-1)
-            mirrored["motion"] = tf.concat([-dx, rest], axis=-1)
+        if not self.takes_frames:
+            mirrored["motion"] = turn_dx(mirrored["motion"])
         mirrored["regions"] = mirror_boxes(inputs["regions"], self.mirrored_regions)
         return mirrored
 

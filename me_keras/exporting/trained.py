@@ -17,6 +17,7 @@ import numpy as np
 
 from me_keras import __version__, distribution
 from me_keras.evaluation import data, results
+from me_keras.models import MODELS
 from me_keras.options import Options, resolve
 from pipelines import cli, files, protocols
 from pipelines.progress import Progress, say
@@ -60,6 +61,11 @@ def train_on_all(run, seed=None, data_root=None, prepared=None) -> TrainedModel:
     """
     run = pathlib.Path(run)
     options, record, scores = results.read_run(run)
+    if MODELS[options.model.name].classical:
+        raise DataError(
+            f"{run}: {options.model.name} is fitted by scikit-learn and has no SavedModel: export "
+            "the run of a network"
+        )
     if scores is None:
         say(f"note: {run} holds no results.json: the contract will hold no score")
     changed = {"data_root": data_root, "prepared": prepared, "seed": seed}
@@ -127,11 +133,17 @@ def average_regions(clips) -> np.ndarray:
 def describe_motion(source) -> dict:
     """Where a model's motion comes from, and the channels of its motion maps, for the contract."""
     flow = ["dx to the right, px", "dy down, px", "optical strain, px per px"]
+    ranked = "approximate rank pooling of the frames onset to apex, -1 to 1"
+    sorted_frames = "the same, the frames sorted by their difference to the onset"
     channels = {
         "dgm": [],
+        "frames": [],
         "precomputed": ["as the database publishes them"],
         "difference": ["apex - onset, -1 to 1"],
-        "dynamic_image": ["approximate rank pooling of the frames onset to apex, -1 to 1"],
+        "dynamic_image": [ranked],
+        "ranked_image": [ranked],
+        "intensity_image": [sorted_frames],
+        "dynamic_images": [ranked, sorted_frames],
     }
     return {"source": source, "channels": channels.get(source, flow)}
 

@@ -14,7 +14,7 @@ import typing
 
 import numpy as np
 
-from pipelines.schema import DataError
+from pipelines.schema import FLOW_CHANNELS, DataError
 
 # Farther than this from the onset's face, as a share of image_size, and the apex frame's face was
 # not brought to the same place: another person, another photograph, or a head that turned away.
@@ -31,7 +31,8 @@ class Alignment:
 
     Attributes:
         image_size, margin, rigid: as `align.align_clip` takes them.
-        motion: "dgm" for a model that is given frames; else a key of `pipelines.flow.MOTIONS`.
+        motion: "dgm" or "frames" for a model that is given frames, and estimates their displacement
+            or not; else a key of `pipelines.flow.MOTIONS`.
     """
 
     image_size: int = 128
@@ -49,7 +50,7 @@ class Pair:
         regions: (9, 4) float32 y1, x1, y2, x2 as fractions of the S-px image.
         apex: index of the apex among the frames that were given; the onset is 0.
         motion: (S, S, c) float32 motion map; None for a model that is given frames.
-        displacement: (S, S, 2) float32 px, by optical flow, where there is a motion map.
+        displacement: (S, S, 2) float32 px, by optical flow, for a model that estimates none.
         doubtful: whether the apex's face was not brought to the onset's place.
         notes: what a user should know of it, a line each.
     """
@@ -138,14 +139,20 @@ def _apex(images, aligned, regions, spot, name):
 
 
 def _motion(frames, source):
-    """The motion map of frames (t, S, S) onset to apex and their displacement; None for "dgm"."""
+    """The motion map of frames (t, S, S) onset to apex, and their displacement by optical flow.
+
+    None where the model needs no map, and where it estimates the displacement.
+    """
     if source == "dgm":
         return None, None
     from pipelines import flow
 
+    if source == "frames":
+        return None, flow.MOTIONS["farneback"].compute(frames)[..., :2].astype(np.float32)
     # float16, as motion is kept for training
     motion = flow.MOTIONS[source].compute(frames).astype(np.float16).astype(np.float32)
-    moved = motion if motion.shape[-1] > 1 else flow.MOTIONS["farneback"].compute(frames)
+    is_flow = motion.shape[-1] == FLOW_CHANNELS
+    moved = motion if is_flow else flow.MOTIONS["farneback"].compute(frames)
     return motion, moved[..., :2].astype(np.float32)
 
 
@@ -165,7 +172,7 @@ def model_inputs(pairs: typing.Sequence[Pair], image_size: int) -> dict[str, np.
     regions = np.stack([pair.regions for pair in pairs]) * np.float32(size / image_size)
     regions = np.clip(regions - np.float32(margin / image_size), 0, 1)
     inputs = {"onset": frames[:, 0], "apex": frames[:, 1], "regions": regions}
-    if pairs[0].motion is not None:
-        for name in ("motion", "displacement"):
+    for name in ("motion", "displacement"):
+        if getattr(pairs[0], name) is not None:
             inputs[name] = np.stack([getattr(pair, name)[centre, centre] for pair in pairs])
     return inputs

@@ -18,7 +18,7 @@ from pipelines.progress import say
 from pipelines.schema import REGIONS, DataError
 
 BATCH, SERVED_BATCH = 16, 4  # pairs asked about at once, here and over the network
-FRAMES, MOTION = "displacement", "serving_regions"  # the signatures that say most
+FRAMES, REGIONAL = "displacement", "serving_regions"  # the signatures that say most
 FIGURES = set(OUTPUTS.values())  # the signature of frames tells them besides
 
 
@@ -51,9 +51,9 @@ class Model(abc.ABC):
         Raises:
             DataError: the model refuses, or cannot be reached.
         """
-        on_frames = "motion" not in inputs
-        names = ("onset", "apex", "regions") if on_frames else ("motion", "regions")
-        signature = FRAMES if on_frames else MOTION
+        names = ("motion", "regions") if "motion" in inputs else ("onset", "apex", "regions")
+        estimates = "displacement" not in inputs  # the model does, by itself
+        signature = FRAMES if estimates else REGIONAL
         parts = []
         for start in range(0, len(inputs["regions"]), self.batch):
             part = {name: inputs[name][start : start + self.batch] for name in names}
@@ -63,7 +63,7 @@ class Model(abc.ABC):
             self.classes = tuple(map(str, one["classes"][0]))
         wanted = [name for name in parts[0] if name not in ("classes", "predicted", "magnitude")]
         answers = {name: np.concatenate([part[name] for part in parts]) for name in wanted}
-        return answers if on_frames else {**answers, **_figures(inputs)}
+        return answers if estimates else {**answers, **_figures(inputs)}
 
     @abc.abstractmethod
     def close(self):
@@ -168,8 +168,9 @@ class ServedModel(Model):
 
 def _served_size(address, metadata, alignment):
     """Side of the faces that the model at `address` is given; DataError if it is none of ours."""
-    on_frames = alignment.motion == "dgm"
-    signature, name = (FRAMES, "onset") if on_frames else (MOTION, "motion")
+    estimates = alignment.motion == "dgm"
+    signature = FRAMES if estimates else REGIONAL
+    name = "onset" if alignment.motion in ("dgm", "frames") else "motion"
     try:
         found = metadata["signatures"][signature]
         size = int(found["inputs"][name]["shape"][1])
@@ -178,7 +179,7 @@ def _served_size(address, metadata, alignment):
             f"{address}: the model there has no signature {signature!r} of {name} of a fixed size; "
             f"give its --model, or {REMEDY}"
         ) from None
-    if on_frames and not FIGURES <= set(found["outputs"]):
+    if estimates and not FIGURES <= set(found["outputs"]):
         raise DataError(f"{address}: the model there is of an older version; {REMEDY}")
     return size
 
@@ -189,7 +190,7 @@ def _alignment(contract, folder):
     from pipelines.faces import align
 
     told, motion = contract["alignment"], contract["motion"]["source"]
-    if told is None or motion not in ("dgm", *flow.MOTIONS):
+    if told is None or motion not in ("dgm", "frames", *flow.MOTIONS):
         raise DataError(
             f"{folder}: this model is given images of motion as its database publishes them "
             f"(--motion {motion}), which frames cannot give; ask it with its signatures, or export "
@@ -206,7 +207,7 @@ def _alignment(contract, folder):
 
 
 def _figures(inputs):
-    """Displacement by optical flow and what it explains, for a model that is given motion maps."""
+    """Displacement by optical flow and what it explains, for a model that estimates none."""
     from me_keras.exporting.motion_figures import motion_figures
     from me_keras.layers.warp import dense_warp
 

@@ -14,7 +14,7 @@ from pipelines import cli
 from pipelines.schema import OptionError
 
 # Where a parameter has an effect, if it is one of the model searched at all.
-ANY, GENERATOR, MAPS = "any", "generator", "maps"
+ANY, GENERATOR, FRAMES, MAPS = "any", "generator", "frames", "maps"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Parameter:
         values: what to choose from; empty for a range.
         low, high, step: the range, ends included; integers if `low` is one.
         log: drawn evenly in the logarithm.
-        where: ANY; GENERATOR, the learned displacement and the frames it reads; MAPS, stored
-            motion.
+        where: ANY; GENERATOR, the learned displacement; FRAMES, models that are given them; MAPS,
+            stored motion.
         needs: name of a switch that must be on for an effect.
         small: part of the small space.
     """
@@ -109,13 +109,13 @@ SPACE = (
     # the augmentation
     _one_of("mirror", 0.0, 0.5),
     _range("shift", 0.0, 0.125),
-    _range("gain", 0.0, 0.3, where=GENERATOR),
-    _range("contrast", 0.0, 0.3, where=GENERATOR),
-    _range("tone", 0.0, 0.3, where=GENERATOR),
-    _range("flicker", 0.0, 0.05, where=GENERATOR),
-    _range("noise", 0.0, 0.03, where=GENERATOR),
-    _range("onset_jitter", 0.0, 0.4, where=GENERATOR),
-    _range("apex_jitter", 0.0, 0.6, where=GENERATOR),
+    _range("gain", 0.0, 0.3, where=FRAMES),
+    _range("contrast", 0.0, 0.3, where=FRAMES),
+    _range("tone", 0.0, 0.3, where=FRAMES),
+    _range("flicker", 0.0, 0.05, where=FRAMES),
+    _range("noise", 0.0, 0.03, where=FRAMES),
+    _range("onset_jitter", 0.0, 0.4, where=FRAMES),
+    _range("apex_jitter", 0.0, 0.6, where=FRAMES),
     _range("motion_gain", 0.0, 0.4, where=MAPS, small=True),
     _range("motion_turn", 0.0, 15.0, where=MAPS),
 )
@@ -198,10 +198,13 @@ def encoded(value):
 
 
 def _has_effect(parameter, start):
-    model, maps = MODELS[start.model.name], start.model.motion != "dgm"
+    model, motion = MODELS[start.model.name], start.model.motion
+    if model.classical:
+        return False
     if _OPTIONS[parameter.name].owner is ModelOptions and parameter.name not in model.options:
         return False
-    return {ANY: True, GENERATOR: not maps, MAPS: maps}[parameter.where]
+    given = {"dgm": (ANY, FRAMES, GENERATOR), "frames": (ANY, FRAMES)}
+    return parameter.where in given.get(motion, (ANY, MAPS))
 
 
 def _reachable(parameter, names, start):

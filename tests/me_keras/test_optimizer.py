@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from me_keras import optimizer
-from me_keras.optimizer import FlatAdamW, WarmupCosine
+from me_keras.optimizer import SCHEDULES, FlatAdamW, WarmupCosine
 
 
 def variables(rng):
@@ -151,3 +151,12 @@ def test_schedule_rises_then_falls_to_zero():
     assert np.all(np.diff(values[15:]) < 0) and values[-1] < 1e-9
     assert values[0] == pytest.approx(1e-3 * 0.05, rel=1e-3)
     assert WarmupCosine(**schedule.get_config()).steps == 200
+
+
+def test_schedules_by_hand():
+    step = SCHEDULES["step"](1.0, 300)
+    np.testing.assert_allclose([step(s) for s in (0, 99, 100, 199, 299)], [1, 1, 0.1, 0.1, 0.01])
+    slow = SCHEDULES["exponential"](2.0, 100)
+    np.testing.assert_allclose([slow(s) for s in (0, 50, 100)], [2, 2 * 0.5**0.5, 1], rtol=1e-6)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(step))
+    assert again.get_config() == step.get_config()

@@ -4,6 +4,7 @@ import pytest
 
 from me_keras.models import MODELS
 from me_keras.options import (
+    FUSIONS,
     NOT_OPTIONS,
     RENAMED,
     ExecutionOptions,
@@ -103,9 +104,29 @@ def test_presets_fill_only_what_is_open():
     assert resolve(cli.replace(Options(), model="ststnet"), "frames").model.motion == "farneback"
 
 
+def test_the_places_of_fusion_are_the_models():
+    from me_keras.models import tsfmicro
+
+    assert FUSIONS == tsfmicro.FUSIONS
+
+
+def test_models_that_train_otherwise_have_presets_of_their_own():
+    options = resolve(cli.replace(Options(), model="tsfmicro"), "frames")
+    training = options.training
+    assert (options.model.motion, training.weight_decay, training.schedule) == (
+        "frames",
+        0.6,
+        "exponential",
+    )
+    given = resolve(cli.replace(Options(), model="tsfmicro", weight_decay=0.7), "frames")
+    assert given.training.weight_decay == 0.7
+
+
 def test_resolved_options_are_complete():
     for kind in ("frames", "precomputed"):
         for name, model in MODELS.items():
+            if kind == "precomputed" and kind not in model.motions:
+                continue
             options = resolve(cli.replace(Options(), model=name), kind)
             wanted = {*model.presets[kind], "motion"}
             assert all(cli.value_of(options, option) is not None for option in wanted)
@@ -116,7 +137,19 @@ def test_resolved_options_are_complete():
     [
         ({"motion": "tvl1"}, "precomputed", "motion images, use precomputed"),
         ({"motion": "precomputed"}, "frames", "it holds frames"),
-        ({"motion": "dgm", "model": "ststnet"}, "frames", "needs motion maps"),
+        (
+            {"motion": "dgm", "model": "ststnet"},
+            "frames",
+            "--model ststnet cannot take --motion dgm: choose farneback, dis, tvl1, difference",
+        ),
+        (
+            {"model": "tsfmicro", "dataset": "smic-flow"},
+            "precomputed",
+            "--model tsfmicro needs frames, smic-flow holds motion images: choose frl_dgt, ststnet",
+        ),
+        ({"model": "lbp_top", "dataset": "smic-flow"}, "precomputed", "lbp_top needs frames"),
+        ({"model": "afn", "motion": "tvl1"}, "frames", "afn cannot take --motion tvl1"),
+        ({"model": "ridge", "save_models": True}, "frames", "ridge is fitted by scikit-learn"),
     ],
 )
 def test_contradictions(values, kind, message):

@@ -30,6 +30,20 @@ def test_chosen_subjects_by_either_name():
         chosen("s01", "s09")
 
 
+def test_subjects_are_shared_out_over_folds_of_like_size():
+    keys = ["a"] * 5 + ["b"] * 4 + ["c"] * 3 + ["d"] * 2 + ["e"]
+    found = folds.share_out(keys, 2)
+    assert dict(zip(keys, found)) == {
+        **{"a": "fold1", "b": "fold2", "c": "fold2", "d": "fold1", "e": "fold1"}
+    }
+    splits = folds.leave_one_subject_out(found)
+    assert [len(split.test) for split in splits] == [8, 7]
+    for split in splits:
+        assert not {keys[i] for i in split.test} & {keys[i] for i in split.train}
+    with pytest.raises(DataError, match="--num-folds 9: there are 5 subjects"):
+        folds.share_out(keys, 9)
+
+
 def test_one_subject_is_not_enough():
     with pytest.raises(DataError, match="at least two subjects, found smic/s01"):
         folds.leave_one_subject_out(["smic/s01"] * 3)

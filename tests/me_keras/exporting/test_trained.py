@@ -12,6 +12,7 @@ from me_keras.evaluation import data
 from me_keras.exporting import contract, trained
 from me_keras.exporting.export_model import write_version
 from me_keras.options import Options, resolve
+from me_keras.prediction import alignment, model
 from pipelines import cli, protocols
 from pipelines.prepared import open_prepared
 from pipelines.schema import DataError
@@ -155,6 +156,31 @@ def test_another_model_on_motion_maps_is_exported_and_asked_about_frames(tmp_pat
     assert set(promised["signatures"]) == {"serving_default", "serving_regions"}
     assert promised["training"]["model"] == "ststnet"
     assert me_keras.Predictor(tmp_path / "ststnet")._model.alignment.motion == "farneback"
+
+
+@pytest.mark.slow
+def test_a_model_of_frames_without_displacement_is_asked_about_frames(tmp_path):
+    places = {"prepared": prepare(tmp_path / "prepared"), "out": str(tmp_path / "run")}
+    options = cli.replace(Options(), **SMALL, **places, model="dual_branch")
+    me_keras.evaluate(options)
+    version = me_keras.export_model(tmp_path / "run", tmp_path / "dual_branch")
+    promised = contract.read_contract(version)
+    assert promised["motion"] == {"source": "frames", "channels": []}
+    assert "serving_bytes" in promised["signatures"]
+    assert "displacement" not in promised["signatures"]
+    frames = np.random.default_rng(0).integers(0, 256, (1, 2, 48, 48), np.uint8)
+    displacement = np.zeros((48, 48, 2), np.float32)
+    pair = alignment.Pair(frames[0], BOXES, 1, None, displacement, False, ())
+    answer = model.open_model(tmp_path / "dual_branch").ask(alignment.model_inputs([pair], 32))
+    np.testing.assert_allclose(answer["probabilities"].sum(), 1, atol=1e-5)
+    assert answer["displacement"].shape == (1, 32, 32, 2)
+
+
+def test_a_model_of_scikit_learn_has_no_saved_model(tmp_path):
+    places = {"prepared": prepare(tmp_path / "prepared"), "out": str(tmp_path / "run")}
+    me_keras.evaluate(cli.replace(Options(), **SMALL, **places, model="ridge", motion="farneback"))
+    with pytest.raises(DataError, match="ridge is fitted by scikit-learn and has no SavedModel"):
+        me_keras.export_model(tmp_path / "run", tmp_path / "ridge")
 
 
 @pytest.mark.slow

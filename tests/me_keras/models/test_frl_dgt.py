@@ -114,16 +114,23 @@ def test_no_attention_without_global_fusion():
 
 
 def test_models_by_name():
-    assert set(MODELS) == {"frl_dgt", "ststnet"}
+    networks = {name for name, model in MODELS.items() if not model.classical}
+    assert networks == {
+        *("frl_dgt", "ststnet", "off_apexnet", "dual_inception", "featref", "rcn_a", "htnet"),
+        *("tsfmicro", "dual_branch", "afn"),
+    }
     assert build("frl_dgt", **SMALL).name == "frl_dgt"
     assert build("ststnet", 28, 5, 2).output["logits"].shape == (None, 5)
     with pytest.raises(ValueError, match="unknown model 'resnet': choose one of frl_dgt, ststnet"):
         build("resnet")
+    with pytest.raises(ValueError, match="unknown model 'ridge'"):
+        build("ridge")  # scikit-learn's
 
 
 def test_records_name_arguments_of_their_builders():
     for model in MODELS.values():
-        assert set(model.options) <= set(inspect.signature(model.builder).parameters)
+        if not model.classical:
+            assert set(model.options) <= set(inspect.signature(model.builder).parameters)
         for preset in model.presets.values():
             leaf_names = cli.leaves(Options)
             assert set(preset) <= set(leaf_names)
