@@ -16,6 +16,8 @@ STRATEGIES = ("auto", "default", "mirrored", "multiworker")
 
 # Names that options had in older versions.
 RENAMED = {"width": "hidden_dim", "heads": "num_heads", "depth": "num_layers"}
+# What options did that were not there yet: the config.json of an older run lacks them.
+BEFORE = {"linear_readout": False, "schedule": "cosine"}
 # What config.json holds beside options, and options that are gone.
 NOT_OPTIONS = ("data_digest", "versions", "worker_timeout", "steps_per_execution", "tuning")
 
@@ -66,6 +68,7 @@ class ModelOptions:
     local_fusion: bool = option(True, "Transformer inside each action-unit region")
     global_fusion: bool = option(True, "Transformer across the regions")
     face_fusion: bool = option(True, "Transformer over the whole face")
+    linear_readout: bool = option(True, "the fusions build on a linear read-out of the motion")
 
     def __post_init__(self):
         cli.check(self)

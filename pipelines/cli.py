@@ -143,12 +143,13 @@ def to_json(record) -> dict:
     return json.loads(json.dumps(dataclasses.asdict(record)))
 
 
-def from_json(record_class, values, renamed=None, ignored=()):
+def from_json(record_class, values, renamed=None, ignored=(), base=None):
     """A record from nested objects, or from one flat object, as older versions wrote it.
 
     Args:
         renamed: older name -> name.
         ignored: names that are no options.
+        base: the record that holds what is not in `values`; default: `record_class()`.
     Raises:
         OptionError: an unknown option, or a value of another type or out of range.
     """
@@ -171,7 +172,7 @@ def from_json(record_class, values, renamed=None, ignored=()):
                 raise OptionError(f"unknown option {'.'.join(path)!r}; see --help-all")
 
     read(values, ())
-    return _changed(record_class(), changes)
+    return _changed(record_class() if base is None else base, changes)
 
 
 def _value(leaf, value):

@@ -7,7 +7,7 @@ import sys
 
 from me_keras import __version__
 from me_keras.evaluation.folds import pool
-from me_keras.options import NOT_OPTIONS, RENAMED, ExecutionOptions, Options
+from me_keras.options import BEFORE, NOT_OPTIONS, RENAMED, ExecutionOptions, Options
 from pipelines import cli, files, protocols
 from pipelines.schema import DataError, OptionError
 
@@ -86,7 +86,8 @@ def _read_config(path, remedy):
             "python -m me_keras.loso"
         )
     try:
-        return cli.from_json(Options, record, RENAMED, NOT_OPTIONS), record
+        before = cli.replace(Options(), **BEFORE)
+        return cli.from_json(Options, record, RENAMED, NOT_OPTIONS, before), record
     except OptionError as error:
         raise DataError(f"{path}: {error}: {remedy}") from None
 

@@ -60,8 +60,9 @@ FRL_DGT = Model(
         *("filters", "max_displacement", "hidden_dim", "num_heads", "num_layers", "dropout"),
         *("head_dropout", "readout", "crop_size", "patch_size", "stochastic_depth"),
         *("fusion_order", "local_fusion", "global_fusion", "face_fusion"),
+        "linear_readout",
     ),
-    presets=_presets(),
+    presets={"frames": _FRAMES, "precomputed": {**_PRECOMPUTED, "epochs": 60}},
 )
 STSTNET = Model(
     "ststnet",

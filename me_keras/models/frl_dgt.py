@@ -11,6 +11,7 @@ import keras
 from me_keras.layers.displacement import DisplacementGenerator
 from me_keras.layers.fusion import FusionTransformer, Patches
 from me_keras.layers.motion import MotionMaps, RegionStatistics, TokenMean
+from me_keras.layers.readout import LinearReadout
 from me_keras.layers.regions import RegionCrop
 from me_keras.layers.transformer import SeededDropout
 from me_keras.layers.warp import DenseWarp
@@ -38,6 +39,7 @@ def frl_dgt(
     local_fusion=True,
     global_fusion=True,
     face_fusion=True,
+    linear_readout=False,
     detach_motion=False,
     compiled=False,
 ):
@@ -61,6 +63,8 @@ def frl_dgt(
         fusion_order: "before" or "after" attention.
         local_fusion, global_fusion, face_fusion: bool, ablation switches. Without local fusion a
             region is its statistics; without global fusion the face is told the regions' mean.
+        linear_readout: bool; the fusions' logits are added to those of a `LinearReadout` of the
+            motion. Ours, not from the paper.
         detach_motion: bool; keeps the recognition's gradient out of the displacement generator.
         compiled: as `RegionCrop`: whether the model is to be compiled with XLA.
     Returns:
@@ -68,7 +72,7 @@ def frl_dgt(
         `motion` `(b, S, S, c)`), and `regions` `(b, r, 4)`. Outputs: dict of `logits` `(b, k)`
         float32 and, with a displacement generator, `displacement` `(b, S, S, 2)` px, `half`
         `(b, S/2, S/2, 2)`, the same at half resolution, and `warped` `(b, S, S, 1)`, the apex
-        warped back onto the onset.
+        warped back onto the onset; with a linear read-out `line` `(b, k)`, its logits alone.
     """
     regions = keras.Input((num_regions, 4), name="regions")
     if motion_channels:
@@ -113,7 +117,12 @@ def frl_dgt(
 
     read = [_read(name, values, readout) for name, values in tokens.items()]
     read = SeededDropout(head_dropout, seed=1000, name="head_dropout")(joined(read))
-    outputs["logits"] = keras.layers.Dense(num_classes, dtype="float32", name="logits")(read)
+    logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(read)
+    if linear_readout:
+        moved = maps if motion_channels else maps[:-1]  # without the features
+        outputs["line"] = LinearReadout(num_classes, name="line")(moved)
+        logits = keras.layers.Add(dtype="float32", name="sum")([outputs["line"], logits])
+    outputs["logits"] = logits
     return Recognizer(inputs, outputs, name="frl_dgt")
 
 

@@ -236,7 +236,8 @@ class Recognizer(_SelfSupervised):
     A functional model: dict of `onset`, `apex` `(b, S, S, 1)` float32 in [0, 1], or of `motion`
     `(b, S, S, c)`, and `regions` `(b, 9, 4)` in; dict with `logits` `(b, k)` and, where it
     generates its displacement itself, `half` (as `DisplacementModel`) out; `proposals` `(b, k)` are
-    logits that answer for each class alone, and are taught beside it. Without `regions` those of an
+    logits that answer for each class alone, and are taught beside it; `line` `(b, k)` are
+    logits that `logits` build on, and count for half of the loss. Without `regions` those of an
     average aligned face are taken.
 
     `fit` and `evaluate` take labels as `(b,)` int in [0, k) or as {"label": labels}. Metrics:
@@ -334,9 +335,7 @@ class Recognizer(_SelfSupervised):
         labels = tf.reshape(labels, [-1])  # (b,)
         outputs = self(x, training=training)
         settings, meters, logits = self._settings, self._meters, outputs["logits"]
-        wrong = getattr(settings.loss, "call", settings.loss)(labels, logits)  # (b,)
-        if "proposals" in outputs:
-            wrong += losses.proposal(labels, outputs["proposals"])
+        wrong = self._wrong(labels, outputs)  # (b,)
         loss = tf.reduce_mean(wrong if weights is None else wrong * tf.cast(weights, wrong.dtype))
         if "half" in outputs:
             taught = self._self_supervision(x, outputs["half"])
@@ -346,3 +345,13 @@ class Recognizer(_SelfSupervised):
             metric.update_state(labels, logits, weights)
         meters.loss.update_state(loss, tf.size(labels))
         return loss
+
+    def _wrong(self, labels, outputs):
+        """The recognition's loss of each example, `(b,)`."""
+        loss = getattr(self._settings.loss, "call", self._settings.loss)
+        wrong = loss(labels, outputs["logits"])
+        if "line" in outputs:
+            wrong = 0.5 * (wrong + loss(labels, outputs["line"]))
+        if "proposals" in outputs:
+            wrong += losses.proposal(labels, outputs["proposals"])
+        return wrong

@@ -34,6 +34,12 @@ def test_charbonnier_by_hand():
     np.testing.assert_allclose(losses.charbonnier(tf.constant([3.0, 0.0]), 4.0), [5.0, 4.0])
 
 
+def test_proposal_by_hand():
+    logits = np.float32([[0.0, np.log(3.0)]])  # chances 1/2 and 3/4
+    found = [losses.proposal(np.int32([label]), logits)[0] for label in (0, 1)]
+    np.testing.assert_allclose(found, [np.log(2 * 4), np.log(2 * 4 / 3)], rtol=1e-6)
+
+
 def test_smoothness_by_hand():
     flat = tf.fill((1, 16, 16, 1), 0.5)
     ramp = np.zeros((1, 16, 16, 2), np.float32)

@@ -114,6 +114,7 @@ def test_an_older_flat_config_is_read_with_the_names_it_had(tmp_path):
     assert (read.dataset, read.model.name, read.model.hidden_dim) == ("smic", "ststnet", 16)
     assert (read.model.num_heads, read.model.num_layers, read.model.filters) == (2, 3, (8, 12))
     assert found["data_digest"] == "digest" and scores is None
+    assert not read.model.linear_readout  # what it was trained as
     assert results.open_run(cli.replace(read, out=str(out)), "digest") == out
     assert json.loads((out / "config.json").read_text())["model"]["hidden_dim"] == 16
     assert results.read_run(out)[0] == cli.replace(read, out=str(out))

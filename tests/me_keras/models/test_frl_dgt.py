@@ -88,6 +88,26 @@ def test_displacement_model_shares_the_convention(rng):
     assert outputs["displacement"].shape == (2, 32, 32, 2)
 
 
+@pytest.mark.parametrize("channels", [0, 1, 3])
+def test_the_fusions_build_on_the_line(rng, tmp_path, channels):
+    inputs = frames(rng)
+    if channels:
+        inputs["motion"] = tf.constant(rng.normal(size=(2, 32, 32, channels)), tf.float32)
+        del inputs["onset"], inputs["apex"]
+    model = frl_dgt(**SMALL, motion_channels=channels, linear_readout=True)
+    kernel = model.get_layer("line").line.kernel
+    kernel.assign(rng.normal(size=kernel.shape))  # it starts at zero
+    outputs = model(inputs)
+    fused = keras.Model(model.input, model.get_layer("logits").output)(inputs)
+    np.testing.assert_allclose(outputs["logits"], outputs["line"] + fused, atol=1e-5)
+    motion = model.get_layer("motion_maps").output
+    moved = keras.Model(model.input, motion if channels else motion[:-1])(inputs)
+    np.testing.assert_allclose(outputs["line"], model.get_layer("line")(moved), atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded(inputs)["logits"], outputs["logits"], atol=1e-5)
+
+
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_attention_is_an_output_more_and_nothing_else_changes(rng, tmp_path, order):
     inputs = frames(rng)

@@ -137,6 +137,27 @@ def test_sample_weights_count_in_the_recognition(model, inputs):
     assert found["loss"] == pytest.approx(alone["loss"] / 4, rel=1e-4)
 
 
+def test_the_line_and_the_proposals_are_taught_beside_the_logits(rng):
+    motion = rng.normal(size=(4, 28, 28, 3)).astype(np.float32)
+    expected = losses.CrossEntropy(0.0)
+    model = build("frl_dgt", 28, motion_channels=3, linear_readout=True)
+    model.compile(loss=expected)
+    outputs = model({"motion": motion})
+    by_hand = np.mean([expected.call(LABELS, outputs[name]) for name in ("logits", "line")])
+    found = model.evaluate({"motion": motion}, LABELS, verbose=0, return_dict=True)["loss"]
+    np.testing.assert_allclose(found, by_hand, rtol=1e-5)
+
+    model = build("featref", 28, motion_channels=3)
+    model.compile(loss=expected)
+    outputs = model({"motion": motion})
+    chance = tf.sigmoid(outputs["proposals"]).numpy()
+    truth = np.eye(3)[LABELS]
+    proposal = -np.log(np.where(truth == 1, chance, 1 - chance)).sum(axis=1)
+    found = model.evaluate({"motion": motion}, LABELS, verbose=0, return_dict=True)["loss"]
+    by_hand = np.mean(expected.call(LABELS, outputs["logits"]) + proposal)
+    np.testing.assert_allclose(found, by_hand, rtol=1e-5)
+
+
 def test_regions_may_be_left_out(model, inputs):
     expected = model(inputs)["logits"]
     frames = {name: inputs[name] for name in ("onset", "apex")}
