@@ -10,6 +10,7 @@ import functools
 import itertools
 import math
 import types
+import typing
 
 import keras
 import tensorflow as tf
@@ -69,7 +70,7 @@ class Decay(keras.optimizers.schedules.LearningRateSchedule):
 
 
 # Name of `--schedule` -> what makes it of the peak and the number of steps.
-SCHEDULES = {
+SCHEDULES: dict[str, typing.Callable] = {
     "cosine": WarmupCosine,
     "step": functools.partial(Decay, parts=3, rate=0.1, staircase=True),
     "exponential": Decay,

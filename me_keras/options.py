@@ -48,7 +48,7 @@ class ModelOptions:
     dropout: Optional[float] = option(
         None, "dropout in the fusions (default: by data)", within="[0, 1)", common=True
     )
-    head_dropout: float = option(0.5, "dropout before the classifier", within="[0, 1)")
+    head_dropout: float = option(0.5, "dropout before the classifiers", within="[0, 1)")
     readout: int = option(
         32,
         "numbers each region and face patch hands to the classifier; 0: their mean over places",

@@ -62,7 +62,7 @@ FRL_DGT = Model(
         *("fusion_order", "local_fusion", "global_fusion", "face_fusion"),
         "linear_readout",
     ),
-    presets={"frames": _FRAMES, "precomputed": {**_PRECOMPUTED, "epochs": 60}},
+    presets=_presets(),
 )
 STSTNET = Model(
     "ststnet",

@@ -55,7 +55,7 @@ def frl_dgt(
         filters, max_displacement: as `DisplacementGenerator`.
         hidden_dim, num_heads, num_layers, dropout, stochastic_depth: as `FusionTransformer`, for
             all three.
-        head_dropout: float, before the classifier.
+        head_dropout: float, before the classifier and the linear read-out.
         readout: int, numbers each region and each face patch hands to the classifier, which so
             knows where something moved. 0 averages the tokens instead.
         crop_size, patch_size: ints, samples; side of a region's crop and of its patches. The
@@ -120,7 +120,7 @@ def frl_dgt(
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(read)
     if linear_readout:
         moved = maps if motion_channels else maps[:-1]  # without the features
-        outputs["line"] = LinearReadout(num_classes, name="line")(moved)
+        outputs["line"] = LinearReadout(num_classes, dropout=head_dropout, name="line")(moved)
         logits = keras.layers.Add(dtype="float32", name="sum")([outputs["line"], logits])
     outputs["logits"] = logits
     return Recognizer(inputs, outputs, name="frl_dgt")

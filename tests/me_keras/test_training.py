@@ -284,10 +284,10 @@ def test_known_warps_can_be_left_out(rng):
 
 
 def test_motion_maps_need_no_generator(rng):
-    trainer = Trainer(OPTIONS, SIZE, 3, 2, 5, MIRRORED_REGIONS)
+    trainer = Trainer(OPTIONS, SIZE, 3, 3, 5, MIRRORED_REGIONS)
     trainer.reset(0)
     motion = {
-        "motion": rng.normal(size=(4, SIZE, SIZE, 2)).astype(np.float32),
+        "motion": rng.normal(size=(4, SIZE, SIZE, 3)).astype(np.float32),
         "regions": inputs(rng)["regions"],
     }
     trainer.fit(tf.data.Dataset.from_tensors((motion, {"label": np.int32([0, 1, 2, 0])})).repeat())
@@ -295,7 +295,9 @@ def test_motion_maps_need_no_generator(rng):
     assert set(found) == {"row", "probabilities"}
     mirrored = trainer._mirror(motion)["motion"]
     np.testing.assert_allclose(mirrored[..., 0], -motion["motion"][:, :, ::-1, 0])
-    np.testing.assert_allclose(mirrored[..., 1], motion["motion"][:, :, ::-1, 1])
+    np.testing.assert_allclose(mirrored[..., 1:], motion["motion"][:, :, ::-1, 1:])
+    images = {**motion, "motion": motion["motion"][..., :2]}  # two images have no dx
+    np.testing.assert_array_equal(trainer._mirror(images)["motion"], images["motion"][:, :, ::-1])
 
 
 @pytest.mark.slow
