@@ -13,7 +13,7 @@ parameters, as here.
 import keras
 
 from me_keras.layers.transformer import SeededDropout
-from me_keras.models.off_apexnet import flow_components
+from me_keras.models.flow_image import flow_components
 from me_keras.models.recognizer import Recognizer, joined, rebuildable
 
 

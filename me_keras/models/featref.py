@@ -16,7 +16,7 @@ import keras
 
 from me_keras.layers.transformer import SeededDropout
 from me_keras.models.dual_inception import inception_features
-from me_keras.models.off_apexnet import flow_components
+from me_keras.models.flow_image import flow_components
 from me_keras.models.recognizer import Recognizer, rebuildable
 
 

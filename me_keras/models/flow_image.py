@@ -32,3 +32,23 @@ def flow_image(name, image_size, motion_channels, num_regions=9, size=SIZE):
     if image_size != size:
         image = Resize(size)(image)
     return {"motion": motion, "regions": regions}, image
+
+
+def flow_components(name, image_size, motion_channels, num_regions=9):
+    """The inputs of a model with a stream for each component of the flow, and the components.
+
+    Args:
+        name, image_size, motion_channels, num_regions: as `flow_image`.
+    Returns:
+        tuple of the dict of inputs, as of `flow_image`, and the dict of `u` (horizontal) and `v`
+        (vertical), `(b, 28, 28, 1)` each.
+    Raises:
+        ValueError: if the motion is no flow.
+    """
+    inputs, image = flow_image(name, image_size, motion_channels, num_regions)
+    if motion_channels not in (2, 3):
+        raise ValueError(
+            f"{name} needs a flow, of 2 or 3 channels: choose 'farneback', 'dis' or 'tvl1' as "
+            f"`motion`. Received: {motion_channels=}"
+        )
+    return inputs, {"u": image[..., :1], "v": image[..., 1:2]}

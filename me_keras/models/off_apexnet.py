@@ -12,7 +12,7 @@ convolution, which is our choice.
 import keras
 
 from me_keras.layers.transformer import SeededDropout
-from me_keras.models.flow_image import flow_image
+from me_keras.models.flow_image import flow_components
 from me_keras.models.recognizer import Recognizer, joined, rebuildable
 
 
@@ -48,26 +48,6 @@ def off_apexnet(
         x = SeededDropout(head_dropout, seed=i, name=f"head_dropout{i + 1}")(x)
     logits = keras.layers.Dense(num_classes, dtype="float32", name="logits")(x)
     return Recognizer(inputs, {"logits": logits}, name="off_apexnet")
-
-
-def flow_components(name, image_size, motion_channels, num_regions=9):
-    """The inputs of a model with a stream for each component of the flow, and the components.
-
-    Args:
-        name, image_size, motion_channels, num_regions: as `flow_image`.
-    Returns:
-        tuple of the dict of inputs, as of `flow_image`, and the dict of `u` (horizontal) and `v`
-        (vertical), `(b, 28, 28, 1)` each.
-    Raises:
-        ValueError: if the motion is no flow.
-    """
-    inputs, image = flow_image(name, image_size, motion_channels, num_regions)
-    if motion_channels not in (2, 3):
-        raise ValueError(
-            f"{name} needs a flow, of 2 or 3 channels: choose 'farneback', 'dis' or 'tvl1' as "
-            f"`motion`. Received: {motion_channels=}"
-        )
-    return inputs, {"u": image[..., :1], "v": image[..., 1:2]}
 
 
 def _stream(name, x, filters):
