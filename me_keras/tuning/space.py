@@ -135,6 +135,10 @@ def choose(space: str, only, start: Options, fixed=()) -> tuple[Parameter, ...]:
     Raises:
         OptionError: nothing to search, an unknown name, or one without effect.
     """
+    if MODELS[start.model.name].classical:
+        raise OptionError(
+            f"--model {start.model.name}: its settings are fixed, there is nothing to search"
+        )
     fit = {p.name: p for p in SPACE if _has_effect(p, start) and p.name not in fixed}
     if space == "full":
         chosen = fit
@@ -199,8 +203,6 @@ def encoded(value):
 
 def _has_effect(parameter, start):
     model, motion = MODELS[start.model.name], start.model.motion
-    if model.classical:
-        return False
     if _OPTIONS[parameter.name].owner is ModelOptions and parameter.name not in model.options:
         return False
     given = {"dgm": (ANY, FRAMES, GENERATOR), "frames": (ANY, FRAMES)}

@@ -183,3 +183,15 @@ def test_nearest_value_of_the_space():
     assert hidden_dim.nearest(30) == 32 and hidden_dim.nearest(64) == 64
     assert space.DECLARED["epochs"].nearest(34) == 30
     assert space.DECLARED["filters"].nearest((1, 2)) == (16, 32, 48)
+
+
+def test_a_classical_reference_has_nothing_to_search():
+    with pytest.raises(OptionError, match="--model ridge: its settings are fixed, there is"):
+        space.choose("small", (), cli.replace(FLOW, model="ridge"))
+
+
+def test_networks_of_frames_have_no_displacement_to_tune():
+    start = cli.replace(Options(), model="tsfmicro", motion="frames")
+    found = names(space.choose("full", (), start))
+    assert {"gain", "apex_jitter", "learning_rate"} <= found
+    assert not {"dgm_weight", "filters", "motion_gain", "hidden_dim"} & found
