@@ -48,10 +48,13 @@ class ModelOptions:
     dropout: Optional[float] = option(
         None, "dropout in the fusions (default: by data)", within="[0, 1)", common=True
     )
-    head_dropout: float = option(0.5, "dropout before the classifiers", within="[0, 1)")
-    readout: int = option(
-        32,
-        "numbers each region and face patch hands to the classifier; 0: their mean over places",
+    head_dropout: Optional[float] = option(
+        None, "dropout before the classifiers (default: by data)", within="[0, 1)"
+    )
+    readout: Optional[int] = option(
+        None,
+        "numbers each region and face patch hands to the classifier; 0: their mean over places "
+        "(default: by data)",
         least=0,
     )
     crop_size: Optional[int] = option(

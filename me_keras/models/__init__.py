@@ -42,7 +42,7 @@ class Model:
 
 
 _TRAINING: dict[str, typing.Any] = {"epochs": 30, "learning_rate": 2e-3, "dropout": 0.1}
-_TRAINING |= {"weight_decay": 0.01, "schedule": "cosine"}
+_TRAINING |= {"weight_decay": 0.01, "schedule": "cosine", "head_dropout": 0.5, "readout": 32}
 _FRAMES = {**_TRAINING, "hidden_dim": 64, "crop_size": 12, "mixed_precision": "auto"}
 # bfloat16 has nothing to gain on images of 28 px
 _PRECOMPUTED = {**_TRAINING, "hidden_dim": 32, "crop_size": 8, "mixed_precision": "off"}
@@ -62,7 +62,10 @@ FRL_DGT = Model(
         *("fusion_order", "local_fusion", "global_fusion", "face_fusion"),
         "linear_readout",
     ),
-    presets=_presets(),
+    presets={
+        "frames": _FRAMES,
+        "precomputed": {**_PRECOMPUTED, "head_dropout": 0.7, "readout": 8},
+    },
 )
 STSTNET = Model(
     "ststnet",
