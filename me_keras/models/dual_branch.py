@@ -69,8 +69,9 @@ def _image(size, channels, num_regions):
         motion = keras.Input((size, size, channels), name="motion")
         return {"motion": motion, "regions": regions}, motion
     onset, apex = (keras.Input((size, size, 1), name=name) for name in ("onset", "apex"))
-    difference = keras.layers.Subtract()([apex, onset])
-    image = keras.layers.Concatenate()([onset, apex, difference])  # (b, S, S, 3)
+    # float32: a small difference of two frames does not survive bfloat16
+    difference = keras.layers.Subtract(dtype="float32")([apex, onset])
+    image = keras.layers.Concatenate(dtype="float32")([onset, apex, difference])  # (b, S, S, 3)
     return {"onset": onset, "apex": apex, "regions": regions}, image
 
 

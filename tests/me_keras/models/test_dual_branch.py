@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from me_keras.models.dual_branch import dual_branch
+from me_keras.models.recognizer import policy
 
 SMALL = {"filters": (4, 8, 8, 16)}
 
@@ -84,3 +85,14 @@ def test_frames_or_any_motion_save_and_load(rng, tmp_path, size, channels):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded(inputs)["logits"], logits, atol=1e-6)
+
+
+def test_a_small_difference_survives_bfloat16(rng):
+    with policy("mixed_bfloat16"):
+        model = dual_branch(32, **SMALL)
+    inputs = inputs_of(rng, 32, 0)
+    inputs["apex"] = inputs["onset"] + 1e-3 * rng.random((2, 32, 32, 1)).astype(np.float32)
+    stacked = next(layer for layer in model.layers if isinstance(layer, keras.layers.Concatenate))
+    image = keras.Model(model.input, stacked.output)(inputs)
+    expected = inputs["apex"] - inputs["onset"]
+    np.testing.assert_allclose(image[..., 2:], expected, atol=1e-6)
