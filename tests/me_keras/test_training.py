@@ -189,7 +189,7 @@ def test_what_is_saved_answers_as_what_predicts(trainer, tmp_path):
 def test_it_learns_its_training_batch(trainer):
     trainer.reset(0)
     losses = []
-    for _ in range(4):
+    for _ in range(16):
         losses += [epoch["loss"] for epoch in trainer.fit(endless(np.random.default_rng(1)))]
     assert losses[-1] < losses[0]
     found = trainer.predict(finite(np.random.default_rng(1), rows=(0, 1, 2, 3)))

@@ -44,7 +44,6 @@ def test_saves_and_loads(rng, tmp_path, maps):
     model = keras.Model(inputs, LinearReadout(3, size=10, dropout=0.2, floor=0.1)(inputs))
     model.layers[-1].line.kernel.assign(rng.normal(size=model.layers[-1].line.kernel.shape))
     given = [rng.normal(size=(2, 28, 28, 2)).astype(np.float32) for _ in inputs]
-    given = given if maps > 1 else given[0]
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_allclose(loaded(given), model(given), atol=1e-6)
