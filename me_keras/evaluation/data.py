@@ -61,10 +61,10 @@ def under_protocol(prepared, manifest, protocol, options):
     others = check_missing(manifest["clips"], manifest["skipped"], protocol, allowed)
     if others:
         say(f"{others} clips are missing that {protocol.name} does not take")
+    if options.run.num_folds and protocol.evaluation != protocols.LOSO:
+        raise DataError(f"protocol {protocol.name} holds out no subjects: leave --num-folds out")
     try:
         if protocol.evaluation == protocols.SPLITS:
-            if options.run.num_folds:
-                raise DataError(f"protocol {protocol.name} has splits of its own, no --num-folds")
             return prepared, groups, folds.fixed_splits(groups, protocols.TRAIN)
         if options.run.num_folds:
             groups = folds.share_out(groups, options.run.num_folds).tolist()

@@ -28,10 +28,8 @@ class Model:
 
     name: str
     motions: tuple[str, ...]
-    options: tuple[str, ...] = ()
-    presets: typing.Mapping[str, typing.Mapping[str, typing.Any]] = dataclasses.field(
-        default_factory=dict
-    )
+    options: tuple[str, ...]
+    presets: typing.Mapping[str, typing.Mapping[str, typing.Any]]
     classical: bool = False
 
     @property
@@ -100,7 +98,7 @@ OTHERS = (
 )
 _FITTED = {kind: {"epochs": 1, "mixed_precision": "off"} for kind in ("frames", "precomputed")}
 CLASSICAL = tuple(
-    Model(name, motions, presets=_FITTED, classical=True)
+    Model(name, motions, (), _FITTED, classical=True)
     for name, motions in {
         "ridge": (*FLOWS, *IMAGES, "precomputed"),
         "linear_svm": (*FLOWS, *IMAGES, "precomputed"),

@@ -39,6 +39,17 @@ def test_a_protocol_takes_clips_with_labels_groups_and_folds(folder, capsys):
     assert "protocol synthetic-3: " in capsys.readouterr().out
 
 
+def test_subjects_share_folds_where_subjects_are_held_out_and_only_there(folder):
+    options = cli.replace(OPTIONS, num_folds=2)
+    prepared, groups, folds = opened(folder, options)
+    assert [fold.group for fold in folds] == ["fold1", "fold2"] == sorted(set(groups))
+    for fold in folds:
+        assert not set(prepared.subject_keys[fold.train]) & set(prepared.subject_keys[fold.test])
+    other = dataclasses.replace(PROTOCOL, evaluation=protocols.HOLDOUT)
+    with pytest.raises(DataError, match="synthetic-3 holds out no subjects: leave --num-folds out"):
+        data.under_protocol(open_prepared(folder), read_manifest(folder), other, options)
+
+
 def test_no_clip_of_the_protocol(folder):
     manifest = read_manifest(folder)
     for clip in manifest["clips"]:

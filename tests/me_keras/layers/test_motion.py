@@ -3,8 +3,10 @@ import numpy as np
 import tensorflow as tf
 from contract import check_layer
 
+from me_keras.layers import motion
 from me_keras.layers.motion import MotionMaps, RegionStatistics, Resize, TokenMean
 from me_keras.layers.warp import optical_strain
+from pipelines import schema
 
 
 def test_displacement_gets_its_strain_magnitude_and_features(rng):
@@ -49,3 +51,11 @@ def test_resize_equals_opencv(rng):
 def test_token_mean(rng):
     tokens = tf.constant(rng.normal(size=(2, 3, 4, 5)), tf.float32)
     np.testing.assert_allclose(check_layer(TokenMean, {}, tokens), np.mean(tokens, 2), atol=1e-6)
+
+
+def test_only_a_flow_has_a_dx_to_turn(rng):
+    assert motion.FLOW_CHANNELS == schema.FLOW_CHANNELS  # layers import nothing of pipelines
+    for channels in (1, 2, 3):
+        maps = rng.normal(size=(2, 4, 4, channels)).astype(np.float32)
+        signs = [-1, 1, 1] if channels == 3 else [1] * channels
+        np.testing.assert_array_equal(motion.turn_dx(maps), maps * signs)
