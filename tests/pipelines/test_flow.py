@@ -258,3 +258,9 @@ def test_misuse_of_the_bank_is_named(prepared, tmp_path):
     bank = make(prepared, tmp_path, jobs=1)
     with pytest.raises(DataError, match="holds motion, not frames: dis cannot be computed"):
         make(bank, tmp_path, "dis")
+
+
+def test_frames_of_equal_motion_keep_their_order(rng):
+    frames = np.zeros((40, 8, 8), np.uint8)
+    frames[np.arange(1, 40), rng.integers(0, 8, 39), rng.integers(0, 8, 39)] = 90  # one pixel each
+    np.testing.assert_array_equal(flow.intensity_image(frames), flow.dynamic_image(frames))
