@@ -4,7 +4,7 @@ import os
 import sys
 
 import me_keras
-from me_keras.prediction.options import PredictOptions
+from me_keras.prediction.options import TEXTS, PredictOptions
 from pipelines import cli
 from pipelines.schema import DataError
 
@@ -12,6 +12,7 @@ EXAMPLES = """examples:
   python -m me_keras.predict --onset neutral.png --apex peak.png
   python -m me_keras.predict --clip s01_ne_01/ --fps 100 --figure answer.png
   python -m me_keras.predict --clip interview.mp4 --figure answer.png --csv windows.csv
+  python -m me_keras.predict --clip clip.avi --explain why.png --regions motion.csv
   python -m me_keras.predict --clip a.avi b.avi c/ --json - --server grpc://localhost:8500
 
 A clip is a video, or a folder of images numbered in their names. Without --onset-frame its first
@@ -36,19 +37,25 @@ def _command(options):
 
     sources = options.sources
     outputs.check_places(options.output)
-    predictions, failed = {}, {}
+    predictions, failed, tracks = {}, {}, {}
     with me_keras.Predictor(options.answer.model, options.answer.server) as predictor:
         for source in sources:
             name = source if isinstance(source, str) else " ".join(source)
             ask = predictor if isinstance(source, str) else predictor.pair
             clip = (source,) if isinstance(source, str) else source
             try:
-                predictions[name] = ask(*clip, **vars(options.clip))
+                found = ask(*clip, **vars(options.clip))
+                if options.output.explain:
+                    found = predictor.explain(found)
+                if options.output.regions:
+                    tracks[name] = predictor.track(found)
+                predictions[name] = found
             except DataError as error:
                 failed[name] = str(error)
-    if predictions and "-" not in (options.output.json, options.output.csv):
+    written = [getattr(options.output, name) for name in TEXTS]
+    if predictions and "-" not in written:
         print(table.text(list(predictions.values())))
-    outputs.write(options.output, predictions, failed)
+    outputs.write(options.output, predictions, failed, tracks)
     problems = [_named(*item) for item in failed.items()]
     for problem in problems[:-1]:
         print(f"error: {problem}", file=sys.stderr)

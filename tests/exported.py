@@ -199,7 +199,7 @@ def motion_figures(inputs, outputs):
     """The figures beside an answer, a face at a time, with OpenCV's blur."""
     import cv2
 
-    from me_keras.exporting.motion_figures import face_mask
+    from me_keras.motion_figures import face_mask
 
     frames = inputs["onset"], inputs["apex"], outputs["warped"]
     size = frames[0].shape[1]

@@ -99,8 +99,8 @@ def make_contract(size=SIZE, version=1):
 def _module(version, size):
     import tensorflow as tf
 
-    from me_keras.exporting.motion_figures import motion_figures
     from me_keras.layers.warp import dense_warp
+    from me_keras.motion_figures import motion_figures
 
     face = (None, size, size, 1)
 

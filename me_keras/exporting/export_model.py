@@ -74,8 +74,9 @@ def served_name(base) -> str:
 
 
 def _contract(model, answers, loaded, name, number):
+    from me_keras import motion_figures
     from me_keras.evaluation import results
-    from me_keras.exporting import contract, images, motion_figures, signatures
+    from me_keras.exporting import contract, images, signatures
 
     now = datetime.datetime.now(datetime.timezone.utc)
     return {

@@ -18,10 +18,10 @@ import keras
 import tensorflow as tf
 
 from me_keras.exporting import checks, contract, images
-from me_keras.exporting.motion_figures import motion_figures
 from me_keras.layers.motion import turn_dx
 from me_keras.layers.regions import mirror_boxes
-from me_keras.models.frl_dgt import with_attention
+from me_keras.models.frl_dgt import has_attention, with_attention
+from me_keras.motion_figures import motion_figures
 
 
 class Signatures:
@@ -37,7 +37,7 @@ class Signatures:
     """
 
     def __init__(self, model, classes, regions, mirrored_regions=None):
-        self.has_attention = any(layer.name == "global_fusion" for layer in model.layers)
+        self.has_attention = has_attention(model)
         self.model = with_attention(model) if self.has_attention else model
         self.takes_frames = "onset" in model.input
         self.has_displacement = "displacement" in model.output

@@ -126,6 +126,11 @@ def frl_dgt(
     return Recognizer(inputs, outputs, name="frl_dgt")
 
 
+def has_attention(model):
+    """Whether a model attends to regions: `frl_dgt`'s with global fusion."""
+    return any(layer.name == "global_fusion" for layer in model.layers)
+
+
 def with_attention(model):
     """`frl_dgt`'s model with one output more, on the same layers and weights.
 
@@ -138,9 +143,9 @@ def with_attention(model):
     Raises:
         ValueError: if the model has no global fusion.
     """
-    fusion = next((layer for layer in model.layers if layer.name == "global_fusion"), None)
-    if fusion is None:
+    if not has_attention(model):
         raise ValueError("only a model with global fusion has attention over the regions")
+    fusion = model.get_layer("global_fusion")
     attention = fusion(fusion.input, return_attention=True)
     return keras.Model(model.input, {**model.output, "attention": attention}, name=model.name)
 

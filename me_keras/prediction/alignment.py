@@ -49,6 +49,8 @@ class Pair:
         frames: (2, S, S) uint8, S = image_size + 2 margin.
         regions: (9, 4) float32 y1, x1, y2, x2 as fractions of the S-px image.
         apex: index of the apex among the frames that were given; the onset is 0.
+        film: (n, S, S) uint8, the aligned frames that show the face, onset first.
+        seen: (n,) index of each of these among the frames that were given.
         motion: (S, S, c) float32 motion map; None for a model that is given frames.
         displacement: (S, S, 2) float32 px, by optical flow, for a model that estimates none.
         doubtful: whether the apex's face was not brought to the onset's place.
@@ -58,6 +60,8 @@ class Pair:
     frames: np.ndarray
     regions: np.ndarray
     apex: int
+    film: np.ndarray
+    seen: tuple[int, ...]
     motion: np.ndarray | None = None
     displacement: np.ndarray | None = None
     doubtful: bool = False
@@ -96,7 +100,7 @@ def align_pair(
     points = landmarks.detect_steadily(images[0], name) if len(images) == 2 else None
     aligned = align.align_clip(images, 0, size, margin, alignment.rigid, points, name)
     regions = align.region_boxes(aligned.landmarks, size + 2 * margin)
-    peak, found, notes = _apex(images, aligned, regions, spot, name)
+    peak, found, seen, notes = _apex(images, aligned, regions, spot, name)
     moved = align.transform_points(found, aligned.matrices[peak]) - aligned.landmarks
     away = np.linalg.norm(moved[list(align.STABLE)], axis=-1).mean()
     notes += [aligned.note] if aligned.note else []
@@ -109,16 +113,20 @@ def align_pair(
     frames = aligned.frames[..., 0]
     motion, displacement = _motion(frames[: peak + 1], alignment.motion)
     pair = frames[[0, peak]]
-    return Pair(pair, regions, peak, motion, displacement, bool(doubtful), tuple(notes))
+    return Pair(
+        pair, regions, peak, frames[seen], tuple(seen), motion, displacement, bool(doubtful),
+        tuple(notes),
+    )  # fmt: skip
 
 
 def _apex(images, aligned, regions, spot, name):
-    """Index of the apex, the landmarks of its face, and notes."""
+    """Index of the apex, the landmarks of its face, indices of frames with a face, and notes."""
     from pipelines.faces import apex, landmarks
 
     last = len(images) - 1
     if last == 1 or not spot:
-        return last, landmarks.detect(images[last], f"the apex frame after {name}"), []
+        found = landmarks.detect(images[last], f"the apex frame after {name}")
+        return last, found, list(range(last + 1)), []
 
     @functools.cache
     def face(index):
@@ -133,7 +141,7 @@ def _apex(images, aligned, regions, spot, name):
         if face(peak) is not None:
             absent = len(images) - len(kept)
             note = f"{absent} of the {len(images)} frames looked at show no face; they are left out"
-            return peak, face(peak), [note] if absent else []
+            return peak, face(peak), kept, [note] if absent else []
         kept = [0, *(i for i in kept[1:] if face(i) is not None)]
     raise DataError(f"no face found after {name}: it leaves the picture")
 
@@ -154,6 +162,21 @@ def _motion(frames, source):
     is_flow = motion.shape[-1] == FLOW_CHANNELS
     moved = motion if is_flow else flow.MOTIONS["farneback"].compute(frames)
     return motion, moved[..., :2].astype(np.float32)
+
+
+def pairs_with_onset(film: np.ndarray, regions: np.ndarray, source: str) -> list[Pair]:
+    """The onset with each later frame of an aligned clip, as pairs for `model_inputs`.
+
+    Args:
+        film: (n, S, S) uint8, onset first. regions: (9, 4) as fractions of it.
+        source: where the model's motion comes from, as `Alignment.motion`.
+    """
+    pairs = []
+    for index in range(1, len(film)):
+        frames = film[[0, index]]
+        motion, displacement = _motion(frames, source)
+        pairs.append(Pair(frames, regions, index, frames, (0, index), motion, displacement))
+    return pairs
 
 
 def model_inputs(pairs: typing.Sequence[Pair], image_size: int) -> dict[str, np.ndarray]:

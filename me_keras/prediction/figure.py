@@ -2,49 +2,30 @@
 
 The colours of a displacement are those of a wheel: direction is hue, length is saturation, white is
 no motion; a wheel beside them is the legend. Every scale has its unit, px of the aligned face. The
-scale is never finer than FINEST, so that noise does not look like motion.
+scale is never finer than `drawing.FINEST`, so that noise does not look like motion.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import io
 import pathlib
-import typing
 
 import numpy as np
 
-from me_keras.exporting.motion_figures import STILL_PX, face_mask
-from me_keras.prediction import colours
+from me_keras import colours
+from me_keras.interpretation import drawing
+from me_keras.interpretation.drawing import FAINT, INK, RED
+from me_keras.motion_figures import face_mask
 from me_keras.prediction.result import GAIN, Prediction, decimals, when
-from pipelines.files import write_whole
 
-DPI = 150
 WIDTH, SIDE = 10.667, 2.95  # inches, of the figure (1600 px) and of a panel
 LEFT = (0.38, 3.87, 7.36)  # of the three columns
-HEAD, TITLE, GAP, FOOT = 0.78, 0.28, 0.12, 0.36  # above all, above a panel, below it, below all
+HEAD, TITLE, GAP, FOOT = 0.96, 0.28, 0.12, 0.36  # above all, above a panel, below it, below all
+SHOWN_UNITS = 3  # likely action units named
+SEPARATOR = "   ·   "
 TIMELINE, AXIS = 1.35, 0.38  # height, and room for its labels
 
-# A displacement is made in blocks of 4 px (depth to space), which show as a checkerboard where it
-# is small: it is drawn as the mean over such a block, which leaves nothing of that pattern.
-BLOCK = np.array([1, 2, 2, 2, 1], np.float32) / 8
 LEAST_DIFFERENCE = 0.02  # of attention, that the last colour stands for
-FINEST = 1.0  # px, least displacement that the last colour stands for
-ARROWS = 16  # along each side
-INK, FAINT, RED = "#1b1b1b", "#777777", "#a3271d"
-CLASS_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#6b6b6b")
-STYLE: typing.Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 5,
-    "svg.fonttype": "none",
-    "pdf.fonttype": 42,
-    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
-    **dict.fromkeys(("axes.edgecolor", "axes.labelcolor"), INK),
-    **dict.fromkeys(("text.color", "xtick.color", "ytick.color"), INK),
-}
 
 
 def save(prediction: Prediction, path) -> None:
@@ -52,34 +33,28 @@ def save(prediction: Prediction, path) -> None:
 
     The file is there whole or not at all. Raises OSError if it cannot be written.
     """
-    path, drawn = pathlib.Path(path), io.BytesIO()
-    draw(prediction).savefig(drawn, dpi=DPI, format=path.suffix[1:].lower())
-    write_whole(path, drawn.getvalue())
+    drawing.save(draw(prediction), path)
 
 
 def draw(prediction: Prediction):
     """The picture of `prediction` as a matplotlib `Figure`; needs no display."""
     import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     timeline = len(prediction.windows) > 1
     height = HEAD + 2 * (TITLE + SIDE + GAP) + FOOT + timeline * (TITLE + TIMELINE + AXIS)
 
-    def axes(left, top, width=SIDE, tall=SIDE):
-        """Axes at a place in inches, from the left and from the top."""
-        down = height - top - tall
-        return figure.add_axes((left / WIDTH, down / height, width / WIDTH, tall / height))
+    with matplotlib.rc_context(drawing.STYLE):
+        sheet = drawing.Sheet(WIDTH, height)
 
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, height), facecolor="white")
-        FigureCanvasAgg(figure)
-        _heading(figure, prediction)
+        def axes(left, top, width=SIDE, tall=SIDE):
+            return sheet.axes(left, top, width, tall)
+
+        _heading(sheet, prediction)
         first = HEAD + TITLE
         second = first + SIDE + GAP + TITLE
         picture = _for_the_eye(prediction.picture)
-        _grey(axes(LEFT[0], first), picture.onset, "a  onset, aligned")
-        _grey(axes(LEFT[1], first), picture.apex, "b  apex, aligned, the head held still")
+        drawing.grey(axes(LEFT[0], first), picture.onset, "a  onset, aligned")
+        drawing.grey(axes(LEFT[1], first), picture.apex, "b  apex, aligned, the head held still")
         _flow(axes(LEFT[2], first), picture)
         _magnitude(axes(LEFT[0], second), picture)
         _regions(axes(LEFT[1], second), picture)
@@ -91,18 +66,17 @@ def draw(prediction: Prediction):
         if timeline:
             third = second + SIDE + GAP + TITLE
             _timeline(axes(LEFT[0], third, LEFT[2] + SIDE - LEFT[0], TIMELINE), prediction)
-        figure.canvas.draw()  # what is drawn late is drawn in this style too
-    return figure
+        sheet.figure.canvas.draw()  # what is drawn late is drawn in this style too
+    return sheet.figure
 
 
-def _heading(figure, prediction):
+def _heading(sheet, prediction):
     name = pathlib.PurePath(prediction.source).name
     said = f"{prediction.predicted}, {max(prediction.probabilities):.0%}"
     if not prediction.moved:
         said = "no motion above noise"
-    top = figure.get_figheight()
-    left = LEFT[0] / WIDTH
-    figure.text(left, 1 - 0.32 / top, f"{name}: {said}", size=14, weight="bold")
+    left, units = LEFT[0], prediction.reading.units
+    sheet.text(left, 0.32, f"{name}: {said}", size=14, weight="bold")
     facts = [
         f"onset frame {when(prediction, 'onset')}",
         f"apex frame {when(prediction, 'apex')}",
@@ -110,32 +84,24 @@ def _heading(figure, prediction):
         f"{prediction.max_displacement:.2f} px at most",
         f"reconstruction gain {decimals(prediction.gain)}",
     ]
-    figure.text(left, 1 - 0.54 / top, "   ·   ".join(facts), size=9, color="#444444")
+    sheet.text(left, 0.54, SEPARATOR.join(facts), size=9, color="#444444")
+    if units:
+        likely = SEPARATOR.join(map(str, units[:SHOWN_UNITS]))
+        sheet.text(left, 0.72, f"likely action units: {likely}", size=9, color="#444444")
     if prediction.notes:
-        figure.text(left, 1 - 0.72 / top, prediction.notes[-1], size=8.5, color=RED)
-    figure.text(left, 0.12 / top, f"Reconstruction gain: the {GAIN}.", size=8, color=FAINT)
-
-
-def _image(axes, image, title, **options):
-    """Shows (S, S) grey or (S, S, 3) colours without ticks; pixel centres at whole numbers."""
-    axes.imshow(image, interpolation="lanczos", **options)
-    axes.set(title=title, xticks=[], yticks=[])
-
-
-def _grey(axes, image, title):
-    _image(axes, image, title, cmap="gray", vmin=0, vmax=1)
+        sheet.text(left, 0.9, prediction.notes[-1], size=8.5, color=RED)
+    foot = f"Reconstruction gain: the {GAIN}."
+    sheet.text(left, sheet.height - 0.12, foot, size=8, color=FAINT)
 
 
 def _for_the_eye(picture):
     """The picture with both frames brightened alike and the displacement's blocks smoothed."""
-    import cv2
-
     dark, bright = np.percentile([picture.onset, picture.apex], [0.1, 99.9])
 
     def stretch(image):
         return np.clip((image - dark) / max(bright - dark, 0.1), 0, 1)
 
-    smooth = cv2.sepFilter2D(picture.displacement, -1, BLOCK, BLOCK, borderType=cv2.BORDER_REFLECT)
+    smooth = drawing.smoothed(picture.displacement)
     frames = {"onset": stretch(picture.onset), "apex": stretch(picture.apex)}
     return dataclasses.replace(picture, **frames, displacement=smooth)
 
@@ -144,36 +110,15 @@ def _lengths(picture):
     """Length of the displacement (S, S) px; where the face is (S, S) bool; end of the scale, px."""
     length = np.linalg.norm(picture.displacement, axis=-1)
     inside = face_mask(len(length))
-    return length, inside, colours.nice_limit(length[inside], FINEST)
+    return length, inside, colours.nice_limit(length[inside], drawing.FINEST)
 
 
 def _flow(axes, picture):
     """The displacement as colours on a pale face, arrows where it is above noise, the wheel."""
-    length, inside, limit = _lengths(picture)
-    colour = colours.wheel(picture.displacement, limit)
-    shade = 0.75 + 0.25 * picture.onset[..., None]  # the face stays visible, the hue true
-    _image(axes, np.clip(colour * shade, 0, 1), "c  displacement")
-    _arrows(axes, picture.displacement, inside & (length >= max(STILL_PX, 0.08 * limit)), limit)
-    disc = axes.inset_axes([0.79, 0.02, 0.19, 0.19])
-    disc.imshow(colours.legend(160), interpolation="bilinear")
-    disc.set_axis_off()
-    disc.text(80, 80, f"{limit:g} px", ha="center", va="center", size=7.5)
-
-
-def _arrows(axes, displacement, shown, limit):
-    """Arrows on a grid, where `shown`; the longest as long as its steps are wide, and a half."""
-    step = len(displacement) / ARROWS
-    place = np.round((np.arange(ARROWS) + 0.5) * step - 0.5).astype(int)
-    x, y = (grid.ravel() for grid in np.meshgrid(place, place))
-    x, y = x[shown[y, x]], y[shown[y, x]]
-    dx, dy = displacement[y, x].T
-    enlarged = 1.5 * step / limit
-    axes.quiver(
-        x, y, dx, dy, angles="xy", scale_units="xy", scale=1 / enlarged, width=0.0045,
-        headwidth=4, headlength=4.4, headaxislength=4, color=INK, zorder=3, gid="arrows",
-    )  # fmt: skip
-    if len(x):
-        _aside(axes, f"arrows drawn {enlarged:.2g} times as long")
+    *_, limit = _lengths(picture)
+    enlarged = drawing.flow(axes, picture.displacement, limit, "c  displacement", picture.onset)
+    if enlarged:
+        drawing.aside(axes, f"arrows drawn {enlarged:.2g} times as long")
 
 
 def _magnitude(axes, picture):
@@ -181,7 +126,7 @@ def _magnitude(axes, picture):
     from matplotlib.cm import ScalarMappable
 
     length, _, limit = _lengths(picture)
-    _grey(axes, picture.onset, "d  magnitude")
+    drawing.grey(axes, picture.onset, "d  magnitude")
     heat = axes.imshow(
         length, cmap="inferno", vmin=0, vmax=limit, interpolation="bilinear", gid="magnitude",
         alpha=0.15 + 0.75 * np.clip(length / limit, 0, 1) ** 0.5,
@@ -191,7 +136,7 @@ def _magnitude(axes, picture):
     bar.outline.set_linewidth(0.5)
     bar.set_ticks(np.linspace(0, limit, 3))
     bar.ax.tick_params(labelsize=8, length=2, pad=2)
-    _aside(axes, "px")
+    drawing.aside(axes, "px")
 
 
 def _shades(attention):
@@ -213,8 +158,8 @@ def _regions(axes, picture):
     from matplotlib.patches import Rectangle
 
     size = len(picture.onset)
-    _grey(axes, 0.3 + 0.7 * picture.onset, "e  action-unit regions")
-    _aside(axes, "red: more attention")
+    drawing.grey(axes, 0.3 + 0.7 * picture.onset, "e  action-unit regions")
+    drawing.aside(axes, "red: more attention")
     shades, strength = _shades(picture.attention)
     for index in np.argsort(picture.attention):  # the most attended is drawn last, on top
         y1, x1, y2, x2 = picture.regions[index] * size - 0.5
@@ -227,33 +172,21 @@ def _regions(axes, picture):
 
 
 def _attention(axes, picture):
-    names = [" ".join(reversed(name.split("_"))) for name in picture.region_names]
+    names = list(map(drawing.spoken, picture.region_names))
     most = max(float(picture.attention.max()), 1e-9)
-    _bars(axes, names, picture.attention, _shades(picture.attention)[0], 1.2 * most)
+    drawing.bars(axes, names, picture.attention, _shades(picture.attention)[0], 1.2 * most)
     axes.axvline(1 / len(names), color=INK, linewidth=0.8, linestyle=":", gid="equal share")
     axes.set_title("f  attention; dotted: equal share")
 
 
 def _classes(axes, prediction):
     shades = [_class_colour(i) for i in range(len(prediction.classes))]
-    _bars(axes, prediction.classes, prediction.probabilities, shades, 1.2)
+    drawing.bars(axes, prediction.classes, prediction.probabilities, shades, 1.2)
     axes.set_title("g  probability")
 
 
 def _class_colour(index):
-    return CLASS_COLOURS[index % len(CLASS_COLOURS)]
-
-
-def _aside(axes, text):
-    axes.set_title(text, loc="right", size=8, color=FAINT)
-
-
-def _bars(axes, names, values, shades, limit):
-    bars = axes.barh(names, values, color=shades, height=0.68)
-    axes.bar_label(bars, [f"{value:.1%}" for value in values], padding=2, size=8.5)
-    axes.tick_params(axis="y", length=0)
-    axes.set(xticks=[], xlim=(0, limit), ylim=(len(names) - 0.5, -0.5))
-    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    return drawing.CLASS_COLOURS[index % len(drawing.CLASS_COLOURS)]
 
 
 def _timeline(axes, prediction):

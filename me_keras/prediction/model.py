@@ -47,23 +47,30 @@ class Model(abc.ABC):
 
         Returns:
             dict of `probabilities` (b, k), `attention` (b, 9), `displacement` (b, S, S, 2) px and
-            the figures of `exporting.motion_figures` (b,), float32.
+            the figures of `motion_figures` (b,), float32.
         Raises:
             DataError: the model refuses, or cannot be reached.
         """
-        names = ("motion", "regions") if "motion" in inputs else ("onset", "apex", "regions")
         estimates = "displacement" not in inputs  # the model does, by itself
-        signature = FRAMES if estimates else REGIONAL
-        parts = []
-        for start in range(0, len(inputs["regions"]), self.batch):
-            part = {name: inputs[name][start : start + self.batch] for name in names}
-            parts.append(self._call(part, signature))
+        parts = self._in_batches(inputs, FRAMES if estimates else REGIONAL)
         if not self.classes:
-            one = self._call({name: inputs[name][:1] for name in names}, "serving_regions")
+            one = self._call({n: inputs[n][:1] for n in _names(inputs)}, REGIONAL)
             self.classes = tuple(map(str, one["classes"][0]))
         wanted = [name for name in parts[0] if name not in ("classes", "predicted", "magnitude")]
         answers = {name: np.concatenate([part[name] for part in parts]) for name in wanted}
         return answers if estimates else {**answers, **_figures(inputs)}
+
+    def probabilities(self, inputs: dict[str, np.ndarray]) -> np.ndarray:
+        """Those of `ask` alone, (b, k) float32: over a network much less to send."""
+        parts = self._in_batches(inputs, REGIONAL)
+        return np.concatenate([part["probabilities"] for part in parts])
+
+    def _in_batches(self, inputs, signature):
+        """The answers of a signature, a dict of arrays for each batch of inputs."""
+        starts = range(0, len(inputs["regions"]), self.batch)
+        batches = (slice(start, start + self.batch) for start in starts)
+        names = _names(inputs)
+        return [self._call({n: inputs[n][batch] for n in names}, signature) for batch in batches]
 
     @abc.abstractmethod
     def close(self):
@@ -72,6 +79,11 @@ class Model(abc.ABC):
     @abc.abstractmethod
     def _call(self, inputs, signature):
         """The answer of one signature, dict of arrays; raises DataError."""
+
+
+def _names(inputs):
+    """Names of the inputs that the model takes, of those that `alignment.model_inputs` makes."""
+    return ("motion", "regions") if "motion" in inputs else ("onset", "apex", "regions")
 
 
 def open_model(path="saved_models/frl_dgt", server: str | None = None) -> Model:
@@ -208,8 +220,8 @@ def _alignment(contract, folder):
 
 def _figures(inputs):
     """Displacement by optical flow and what it explains, for a model that estimates none."""
-    from me_keras.exporting.motion_figures import motion_figures
     from me_keras.layers.warp import dense_warp
+    from me_keras.motion_figures import motion_figures
 
     displacement = inputs["displacement"]
     warped = dense_warp(inputs["apex"], displacement)

@@ -10,6 +10,7 @@ from pipelines.schema import OptionError
 
 FACES = ("only", "largest")
 FIGURES = (".png", ".pdf", ".svg")
+TEXTS = ("json", "csv", "regions")  # what can be written to the terminal
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,8 +72,21 @@ class OutputOptions:
 
     json: Optional[str] = option(None, "write everything as JSON; - for the terminal", None, "FILE")
     csv: Optional[str] = option(None, "write a row per window; - for the terminal", None, "FILE")
+    regions: Optional[str] = option(
+        None,
+        "write as CSV how each region moved in every frame; - for the terminal",
+        None,
+        "FILE",
+    )
     figure: Optional[str] = option(
         None, "draw the answer (.png, .pdf, .svg); of several clips NAME-<clip>.png", None, "FILE"
+    )
+    explain: Optional[str] = option(
+        None,
+        "draw why: what the displacement explains, what the class rests on, and which action "
+        "units the motion looks like; as --figure",
+        None,
+        "FILE",
     )
     save_pair: Optional[str] = option(
         None,
@@ -83,10 +97,13 @@ class OutputOptions:
     )
 
     def __post_init__(self):
-        if (self.json, self.csv) == ("-", "-"):
-            raise OptionError("--json - and --csv - cannot share the terminal")
-        if self.figure and pathlib.Path(self.figure).suffix.lower() not in FIGURES:
-            raise OptionError(f"--figure must end in {', '.join(FIGURES)}, got {self.figure!r}")
+        texts = [name for name in TEXTS if getattr(self, name) == "-"]
+        if len(texts) > 1:
+            raise OptionError(f"--{texts[0]} - and --{texts[1]} - cannot share the terminal")
+        for name in ("figure", "explain"):
+            path = getattr(self, name)
+            if path and pathlib.Path(path).suffix.lower() not in FIGURES:
+                raise OptionError(f"--{name} must end in {', '.join(FIGURES)}, got {path!r}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,14 +8,17 @@ import sys
 
 import numpy as np
 
-from me_keras.prediction import table
+from me_keras.prediction import explanation, figure, regions, table
+from me_keras.prediction.options import TEXTS
 from pipelines import files
 from pipelines.schema import OptionError
+
+FIGURES = ("figure", "explain")
 
 
 def check_places(options) -> None:
     """Raises OptionError if a file of `OutputOptions` cannot be written where it is to be."""
-    for name in ("json", "csv", "figure", "save_pair"):
+    for name in (*TEXTS, *FIGURES, "save_pair"):
         path, flag = getattr(options, name), "--" + name.replace("_", "-")
         if path in (None, "-"):
             continue
@@ -31,17 +34,20 @@ def check_places(options) -> None:
             raise OptionError(f"{flag} {path}: cannot be written: no right to write in {folder}")
 
 
-def write(options, predictions, failed) -> None:
+def write(options, predictions, failed, tracks=None) -> None:
     """Writes what `OutputOptions` ask for, figures last.
 
     Args:
         predictions: dict of source to `Prediction`.
         failed: dict of source to what is wrong with it.
+        tracks: dict of source to its `regions.FrameMotion`s, for `regions`.
     Raises:
         OSError: a file cannot be written; it names it.
     """
     found = list(predictions.values())
     texts = [(options.json, table.as_json(found, failed)), (options.csv, table.as_csv(found))]
+    if options.regions:
+        texts.append((options.regions, regions.as_csv(tracks or {})))
     for path, text in texts:
         if path == "-":
             sys.stdout.write(text)
@@ -51,13 +57,14 @@ def write(options, predictions, failed) -> None:
     if options.save_pair:
         for source, prediction in predictions.items():
             _save_pair(prediction.picture, pathlib.Path(options.save_pair), names[source])
-    if options.figure:
-        from me_keras.prediction import figure
-
-        path = pathlib.Path(options.figure)
+    for option in FIGURES:
+        if not getattr(options, option):
+            continue
+        path = pathlib.Path(getattr(options, option))
         for source, prediction in predictions.items():
             name = f"-{names[source]}" if names[source] else ""
-            figure.save(prediction, path.with_name(f"{path.stem}{name}{path.suffix}"))
+            place = path.with_name(f"{path.stem}{name}{path.suffix}")
+            (figure if option == "figure" else explanation).save(prediction, place)
 
 
 def _names(sources):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import typing
 
 import numpy as np
 
-from me_keras.prediction import alignment, result, sources, windows
+from me_keras.interpretation import occlusion
+from me_keras.prediction import alignment, regions, result, sources, windows
 from me_keras.prediction import model as models
 from me_keras.prediction.options import ClipOptions
 from pipelines.progress import Progress
@@ -74,6 +76,24 @@ class Predictor:
             raise DataError(f"{apex}: the same image as the onset {onset}; motion needs two")
         return self([onset, apex], **options)
 
+    def explain(self, prediction: result.Prediction) -> result.Prediction:
+        """The prediction with the occlusion of its picture: the model is asked once per region."""
+        picture: typing.Any = prediction.picture
+        inputs = {"regions": picture.regions[None]}
+        if picture.motion is None:
+            inputs |= {"onset": picture.onset[None, ..., None]}
+            inputs |= {"apex": picture.apex[None, ..., None]}
+        else:
+            inputs |= {"motion": picture.motion[None]}
+        (falls,) = occlusion.occlusion(self._model.probabilities, inputs)
+        return dataclasses.replace(
+            prediction, picture=dataclasses.replace(picture, occlusion=falls)
+        )
+
+    def track(self, prediction: result.Prediction) -> tuple[regions.FrameMotion, ...]:
+        """How the regions moved in every frame that was looked at, of the window it shows."""
+        return regions.track(self._model, prediction)
+
     def close(self):
         """Lets go of the model, or of the connection."""
         self._model.close()
@@ -135,7 +155,9 @@ def _answers(footage, model, spans, options):
         span, name = spans[number], footage.labels[spans[number].first]
         try:
             pair = alignment.align_pair(window, model.alignment, options.face, spot, name)
-            batch.append((number, _place(footage, span, frames[number][pair.apex]), pair))
+            place = _place(footage, span, frames[number][pair.apex])
+            seen = [frames[number][index] for index in pair.seen]
+            batch.append((number, place, pair, _film(footage, seen, pair)))
         except DataError as error:
             if len(spans) == 1:
                 raise
@@ -147,10 +169,10 @@ def _answers(footage, model, spans, options):
 
 
 def _ask(model, batch):
-    """Yields number, `Window` and `Picture` of each of a batch of (number, place, pair)."""
-    inputs = alignment.model_inputs([pair for *_, pair in batch], model.alignment.image_size)
+    """Yields number, `Window` and `Picture` of each of a batch of (number, place, pair, film)."""
+    inputs = alignment.model_inputs([pair for *_, pair, _ in batch], model.alignment.image_size)
     outputs = model.ask(inputs)
-    for i, (number, place, pair) in enumerate(batch):
+    for i, (number, place, pair, film) in enumerate(batch):
         figures: dict = {name: float(outputs[of][i]) for name, of in result.OUTPUTS.items()}
         window = result.Window(
             **place,
@@ -170,6 +192,8 @@ def _ask(model, batch):
             regions=inputs["regions"][i],
             region_names=model.regions,
             attention=outputs["attention"][i],
+            motion=inputs["motion"][i] if "motion" in inputs else None,
+            film=film,
         )
         yield number, window, picture
 
@@ -181,6 +205,13 @@ def _place(footage, span, apex):
     known = {name: frame for name, frame in places.items() if frame is not None}
     seconds = {name: round(float(footage.seconds[frame]), 6) for name, frame in known.items()}
     return {**places, "seconds": {**dict.fromkeys(places), **seconds}}
+
+
+def _film(footage, numbers, pair):
+    times = None
+    if footage.seconds is not None:
+        times = tuple(round(float(footage.seconds[number]), 6) for number in numbers)
+    return result.Film(pair.film, pair.regions, tuple(numbers), times)
 
 
 def _with_progress(images, count, name):

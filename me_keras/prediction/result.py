@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import typing
 
 import numpy as np
 
-from me_keras.exporting.motion_figures import STILL_EXPLAINED, STILL_PX
+from me_keras.interpretation import motion_units
+from me_keras.motion_figures import STILL_EXPLAINED, STILL_PX
 
 GAIN = (  # of gain and explained
     "share of the difference between onset and apex that is motion and not noise or light; never "
@@ -34,7 +36,7 @@ class Window:
         classes: names of the classes.
         probabilities: (k,) one for each class, adding up to 1; empty where there is no answer.
         gain, explained: `reconstruction_gain` and `motion_explained` of
-            `exporting.motion_figures`: shares of the difference between onset and apex that are
+            `motion_figures`: shares of the difference between onset and apex that are
             motion and not noise, over the image and over the smoothed face.
         mean_displacement, max_displacement: over the face, px of the aligned face.
         problem: why there is no answer; "" where there is one.
@@ -156,6 +158,23 @@ def _event(windows, run):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Film:
+    """The aligned frames of a window that show the face, onset first.
+
+    Attributes:
+        frames: (n, S, S) uint8, with a margin around what the model is given.
+        regions: (r, 4) y1, x1, y2, x2 as fractions of these.
+        numbers: (n,) frame of the clip that each is, 0-based.
+        seconds: (n,) when each was taken; None where unknown.
+    """
+
+    frames: np.ndarray
+    regions: np.ndarray
+    numbers: tuple[int, ...]
+    seconds: tuple[float, ...] | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Picture:
     """What the answer of a window was drawn from. S is the side of the aligned face, px.
 
@@ -164,6 +183,10 @@ class Picture:
         displacement: (S, S, 2) float32 px, (dx, dy) from onset to apex.
         regions: (r, 4) float32 y1, x1, y2, x2 in [0, 1]; region_names: (r,) their names.
         attention: (r,) float32, the share of the global fusion's attention each receives.
+        motion: (S, S, c) float32, the map a model on motion was given; None for one on frames.
+        occlusion: (r,) float32, how far the probability of the class falls when the region has not
+            moved (`interpretation.occlusion`); None where the model was not asked.
+        film: `Film` of the window; None where it was not kept.
     """
 
     onset: np.ndarray
@@ -172,6 +195,14 @@ class Picture:
     regions: np.ndarray
     region_names: tuple[str, ...]
     attention: np.ndarray
+    motion: np.ndarray | None = None
+    occlusion: np.ndarray | None = None
+    film: Film | None = None
+
+    @functools.cached_property
+    def reading(self) -> motion_units.Reading:
+        """How each region moved, and the likely action units."""
+        return motion_units.read(self.displacement, self.regions, self.region_names)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -191,6 +222,13 @@ class Prediction(Window):
     windows: tuple[Window, ...] = ()
 
     @property
+    def reading(self) -> motion_units.Reading:
+        """How each region moved, and the likely action units: none of a face that held still."""
+        picture: typing.Any = self.picture
+        reading = picture.reading
+        return reading if self.moved else dataclasses.replace(reading, units=())
+
+    @property
     def events(self) -> tuple[Event, ...]:
         """`find_events` of its windows."""
         return find_events(self.windows)
@@ -201,6 +239,10 @@ class Prediction(Window):
         if self.picture is not None:
             shares = (round(float(share), 6) for share in self.picture.attention)
             record["attention"] = dict(zip(self.picture.region_names, shares))
+            if self.picture.occlusion is not None:
+                falls = (round(float(fall), 6) for fall in self.picture.occlusion)
+                record["occlusion"] = dict(zip(self.picture.region_names, falls))
+            record |= self.reading.to_json()
         record["events"] = [event.to_json() for event in self.events]
         record["windows"] = [window.to_json() for window in self.windows]
         return record

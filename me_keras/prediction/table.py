@@ -97,6 +97,13 @@ MEANING = {
     "mean_displacement_px, max_displacement_px": "over the face, px of the aligned face",
     "moved": "whether the face moved more than noise alone makes it seem to",
     "attention": "share of the attention that each region receives",
+    "occlusion": "how far the probability of the class falls when the region has not moved; with "
+    "--explain",
+    "regions": "mean motion over the region's box, onset to apex, head motion taken out, px of the "
+    "aligned face; dx to the right of the image, dy down; length_px the mean length; out is away "
+    "from the midline, left and right are the subject's",
+    "action_units": "what the motion looks like, the likeliest first: score is the share of the "
+    "motion's energy, length_px how far the skin is pulled; not a certified coder's",
 }
 
 CSV_COLUMNS = (

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import me_keras
 from me_keras import predict
-from me_keras.exporting.motion_figures import face_mask
+from me_keras.motion_figures import face_mask
 from me_keras.prediction import figure
 from me_keras.prediction import model as models
 from pipelines.faces import align, landmarks
@@ -120,6 +120,26 @@ def test_a_long_video_in_windows_with_its_picture(run, tmp_path):
     assert cv2.imread(str(tmp_path / "f.png")).shape[1] == 1600
 
 
+def test_why_and_how_every_frame_moved(run, tmp_path):
+    files = {name: str(tmp_path / f"x.{name}") for name in ("csv", "json", "svg")}
+    options = ["--regions", files["csv"], "--json", files["json"], "--explain", files["svg"]]
+    assert run("--clip", "clip.avi", *options)[0] == 0
+    record = json.loads((tmp_path / "x.json").read_text())["predictions"][0]
+    table = pd.read_csv(files["csv"])
+    assert table["frame"].tolist() == list(range(record["first"], record["last"] + 1))
+    np.testing.assert_allclose(table["seconds"], table["frame"] / 50, atol=1e-4)
+    (apex,) = table[table["place"] == "apex"].to_dict("records")
+    assert apex["frame"] == record["apex"]
+    for name, motion in record["regions"].items():  # the row of the apex is the prediction's
+        for part in ("dx", "dy", "length"):
+            assert apex[f"{name}_{part}_px"] == pytest.approx(motion[f"{part}_px"], abs=2e-4)
+    assert set(record["occlusion"]) == set(record["attention"]) == set(record["regions"])
+    assert "what the class rests on" in (tmp_path / "x.svg").read_text()
+    code, out, _ = run("--clip", "clip.avi", "folder", "--regions", "-")
+    assert code == 0 and out.startswith("source,frame,seconds,place,action_units,brow_right_dx_px")
+    assert len(out.splitlines()) == 1 + 2 * len(table)
+
+
 def test_of_several_clips_the_good_ones_are_answered(run, tmp_path):
     path = tmp_path / "f.png"
     code, out, err = run("--clip", "text.mp4", "clip.avi", "folder", "--figure", str(path))
@@ -160,6 +180,8 @@ def test_what_cannot_be_used_is_one_line(run, arguments, message):
         (["--csv", "new/x.csv"], "--csv new/x.csv: cannot be written: no folder new; make it"),
         (["--figure", "absent/x.png"], "--figure absent/x.png: cannot be written: no folder"),
         (["--figure", "dir.png"], "--figure dir.png: a folder, not a file"),
+        (["--explain", "dir.png"], "--explain dir.png: a folder, not a file"),
+        (["--regions", "absent/x.csv"], "--regions absent/x.csv: cannot be written: no folder"),
         (["--save-pair", "clip.avi"], "--save-pair clip.avi: a file, not a folder"),
         (["--save-pair", "a/b/c"], "--save-pair a/b/c: cannot be written: no folder a/b"),
         (["--clip", "absent.mp4"], "absent.mp4: no such file or folder"),

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from me_keras.exporting.motion_figures import STILL_PX, face_mask
+from me_keras.interpretation import drawing
+from me_keras.motion_figures import STILL_PX, face_mask
 from me_keras.prediction import alignment, figure, result
 from pipelines import schema
 from pipelines.faces import align, landmarks
@@ -97,7 +98,7 @@ def test_arrows_stand_where_the_face_moved_and_point_as_it_moved(truth):
     length = np.linalg.norm(moved, axis=-1)
     inside = face_mask(SIZE)
     assert inside[y, x].all() and (length[y, x] >= STILL_PX).all()
-    step = SIZE // figure.ARROWS
+    step = SIZE // drawing.ARROWS
     grid = np.zeros_like(inside)
     grid[step // 2 :: step, step // 2 :: step] = True
     strong = length >= 0.3 * length[inside].max()
@@ -130,7 +131,7 @@ def test_scales_have_units_and_never_blow_noise_up(truth):
         truth, picture=weak, explained=0.0, notes=("no motion above noise",)
     )
     drawn = figure.draw(still)
-    assert with_gid(panel(drawn, "magnitude"), "magnitude")[0].get_clim()[1] == figure.FINEST
+    assert with_gid(panel(drawn, "magnitude"), "magnitude")[0].get_clim()[1] == drawing.FINEST
     assert len(with_gid(panel(drawn, "displacement"), "arrows")[0].X) == 0
     said = [text.get_text() for text in drawn.texts]
     assert said[0] == "clip.avi: no motion above noise" and said[-2] == "no motion above noise"
@@ -174,6 +175,8 @@ def test_attention_is_shown_against_an_equal_share(truth):
     red, blue = axes.patches[-1].get_facecolor(), axes.patches[0].get_facecolor()
     assert red[0] > red[2] and blue[2] > blue[0]  # the most and the least attended
     texts = " ".join(text.get_text() for text in drawn.texts)
+    first = truth.reading.units[0]
+    assert f"likely action units: {first.number} {first.name}" in texts
     assert "share of the difference between onset and apex that is motion" in texts
 
 

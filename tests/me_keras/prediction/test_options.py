@@ -29,5 +29,9 @@ def test_sources_are_clips_or_one_pair():
 def test_outputs():
     with pytest.raises(OptionError, match=r"must end in .png, .pdf, .svg, got 'a.docx'"):
         OutputOptions(figure="a.docx")
-    with pytest.raises(OptionError, match="cannot share the terminal"):
+    with pytest.raises(OptionError, match=r"--explain must end in .png, .pdf, .svg, got 'a'"):
+        OutputOptions(explain="a")
+    with pytest.raises(OptionError, match="--json - and --csv - cannot share the terminal"):
         OutputOptions(json="-", csv="-")
+    with pytest.raises(OptionError, match="--csv - and --regions - cannot share the terminal"):
+        OutputOptions(csv="-", regions="-")

@@ -7,7 +7,7 @@ import pytest
 import stand_in
 
 from me_keras import Predictor
-from me_keras.exporting.motion_figures import face_mask
+from me_keras.motion_figures import face_mask
 from me_keras.prediction import alignment, result
 from me_keras.prediction import predictor as predictors
 from pipelines import flow

@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
+from me_keras.layers.regions import AVERAGE_REGIONS
 from me_keras.prediction import result
+from pipelines.schema import REGIONS
 
 CLASSES = ("negative", "positive", "surprise")
 ANSWER = {
@@ -61,9 +63,11 @@ def test_no_answer_is_not_a_still_face():
 
 
 def test_json_of_a_prediction():
+    moved = np.zeros((64, 64, 2), np.float32)
+    moved[:16, :, 1] = -1.0  # the brows rise by 1 px
+    shares = np.arange(1, 10, dtype=np.float32) / 45
     picture = result.Picture(
-        *np.zeros((2, 4, 4), np.float32), np.zeros((4, 4, 2)), np.zeros((2, 4)), ("nose", "chin"),
-        np.float32([0.25, 0.75]),
+        *np.zeros((2, 64, 64), np.float32), moved, np.array(AVERAGE_REGIONS), REGIONS, shares,
     )  # fmt: skip
     found = result.Prediction(
         **ANSWER, source="a.avi", model="m/1", picture=picture, windows=(window(),)
@@ -71,7 +75,17 @@ def test_json_of_a_prediction():
     record = json.loads(json.dumps(found.to_json()))
     assert record["source"] == "a.avi" and record["predicted"] == "positive"
     assert record["probabilities"] == dict(zip(CLASSES, (0.1, 0.7, 0.2)))
-    assert record["attention"] == {"nose": 0.25, "chin": 0.75}
+    assert record["attention"]["chin"] == pytest.approx(0.2, abs=1e-5)
+    assert "occlusion" not in record
+    assert record["regions"]["brow_left"]["direction"] == "up"
+    assert record["regions"]["brow_left"]["dy_px"] == pytest.approx(-1, abs=0.05)
+    assert {unit["unit"] for unit in record["action_units"]} & {1, 2, 5}
+    asked = dataclasses.replace(picture, occlusion=shares)
+    record = dataclasses.replace(found, picture=asked).to_json()
+    assert record["occlusion"]["brow_right"] == pytest.approx(1 / 45, abs=1e-6)
+    still = dataclasses.replace(found, explained=0.0).to_json()
+    assert still["action_units"] == [] and still["regions"] == record["regions"]
+    record = found.to_json()
     assert record["seconds"]["apex"] == 0.06 and record["windows"][0]["apex"] == 6
 
 

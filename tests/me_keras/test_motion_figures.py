@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from me_keras.exporting import motion_figures
+from me_keras import motion_figures
 from me_keras.layers.warp import dense_warp
 from me_keras.prediction import alignment
 from pipelines.faces import align, landmarks

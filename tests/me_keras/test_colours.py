@@ -5,7 +5,7 @@ import colorsys
 import numpy as np
 import pytest
 
-from me_keras.prediction import colours
+from me_keras import colours
 
 
 def hue(dx, dy):
