@@ -26,14 +26,15 @@ TEST = [
     "pytest",
     "pytest-xdist",  # both cores for the tests
     "hypothesis",  # properties over many inputs instead of a few chosen ones
-    "scipy",  # independent reference values
     "scikit-image",  # a real photograph: the astronaut, public domain
     "check-jsonschema",  # carries the schema of Compose files, for deploy/
     "kubernetes-validate",  # carries the schemas of Kubernetes, for deploy/
     "pyyaml",  # reads both
     "requests",  # a second HTTP client, for the development server
+    "playwright",  # drives Chromium, where there is one, to see the HTML pages as people do
 ]
 RAY = ["ray>=2.40; python_version >= '3.10'"]  # folds on a cluster
+MLFLOW = ["mlflow-skinny>=3.10; python_version >= '3.10'"]  # its client: runs, trials, models
 
 setup(
     name="me-keras",
@@ -43,7 +44,12 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["me_keras*", "pipelines*"]),
-    package_data={"me_keras": ["weights/displacement.npz"]},  # where the generator starts from
+    package_data={
+        "me_keras": [
+            "weights/displacement.npz",  # where the generator starts from
+            "evaluation/pages/templates/*.j2",  # HTML
+        ]
+    },
     python_requires=">=3.9,<3.13",  # mediapipe, below, has no wheel for 3.13
     install_requires=[
         "tensorflow==2.15.1" + DESIGN,
@@ -56,6 +62,7 @@ setup(
         "grpcio",  # channels and servers for these stubs
         "numpy>=1.23.5,<2",  # numpy 2 breaks TensorFlow 2.15 and mediapipe 0.10.21
         "scikit-learn",  # splits by subject
+        "scipy",  # the paired permutation test; scikit-learn brings it anyway
         "joblib",  # its loky: processes for clips, folds and trials, which notices one that died
         "filelock",  # one process at a time prepares a database, also on macOS
         "keras-tuner==1.4.8",
@@ -69,20 +76,23 @@ setup(
         "aiohttp",  # REST side of the development server
         "urllib3>=2",  # REST client, with its retries
         "jsonschema",  # checks contract.json of an exported model
-        "jinja2",  # its model card
+        "jinja2",  # its model card, HTML pages
         "tqdm",  # progress bars
         "setuptools<82",  # TensorBoard imports its pkg_resources, which 82 left out
         "matplotlib",  # figures
     ],
     extras_require={
         "ray": RAY,
-        "test": [*TEST, *RAY],
-        "dev": [*TEST, *RAY, "ruff", "mypy"],
+        "mlflow": MLFLOW,
+        "test": [*TEST, *RAY, *MLFLOW],
+        "dev": [*TEST, *RAY, *MLFLOW, "ruff", "mypy"],
     },
     entry_points={
         "console_scripts": [
             "me-keras-loso = me_keras.loso:main",
             "me-keras-tune = me_keras.tune:main",
+            "me-keras-ablate = me_keras.ablate:main",
+            "me-keras-compare = me_keras.compare:main",
             "me-keras-export = me_keras.export:main",
             "me-keras-predict = me_keras.predict:main",
             "me-keras-serve = me_keras.serve:main",

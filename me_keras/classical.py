@@ -84,6 +84,7 @@ class ClassicalTrainer:
     """
 
     generator = None  # nothing to warm up
+    num_parameters = None  # none that a network would have
 
     def __init__(self, options, prepared):
         self.options = options

@@ -5,6 +5,7 @@ import sys
 from typing import Optional
 
 import me_keras
+from me_keras import tracking
 from pipelines import cli
 from pipelines.cli import option
 from pipelines.schema import OptionError
@@ -34,6 +35,11 @@ class ExportOptions:
         None, "where its prepared form is now, if it has moved", metavar="DIR"
     )
 
+    mlflow: bool = option(
+        False,
+        "also log it as an MLflow model, at MLFLOW_TRACKING_URI (needs me-keras[mlflow])",
+    )
+
     def __post_init__(self):
         if self.version is not None and self.version < 1:
             raise OptionError(f"--version must be at least 1, got {self.version}")
@@ -48,10 +54,15 @@ def main(argv=None):
 def _command(options):
     if not options.run:
         raise OptionError("--run is required: the folder of a run of me_keras.loso")
-    folder = me_keras.export_model(**vars(options))
+    if options.mlflow:
+        tracking.check()
+    asked = {name: value for name, value in vars(options).items() if name != "mlflow"}
+    folder = me_keras.export_model(**asked)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     base = folder.resolve().parent
     print(f"{folder}: {size / 2**20:.1f} MiB; serve {folder.parent} as {base.name}")
+    if options.mlflow:
+        print(f"MLflow: {tracking.log_model(folder, tracking.command_line('export', options))}")
 
 
 if __name__ == "__main__":

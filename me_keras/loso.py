@@ -2,6 +2,7 @@
 
 import sys
 
+from me_keras import tracking
 from me_keras.evaluation import KEPT
 from me_keras.options import NOT_OPTIONS, RENAMED, Options
 from pipelines import cli
@@ -34,7 +35,12 @@ def main(argv=None):
 def _command(options):
     from me_keras.evaluation import report, run
 
-    print(report.summary(run.evaluate(options), options))
+    if options.run.mlflow:
+        tracking.check()
+    found = run.evaluate(options)
+    print(report.summary(found, options))
+    if options.run.mlflow and "uf1" in found:
+        print(f"MLflow: {tracking.log_run(found['out'], tracking.command_line('loso', options))}")
 
 
 if __name__ == "__main__":

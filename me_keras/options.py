@@ -211,6 +211,13 @@ class RunOptions:
         metavar="S",
     )
 
+    mlflow: bool = option(
+        False,
+        "also log what is found to MLflow, at MLFLOW_TRACKING_URI (needs me-keras[mlflow])",
+        common=True,
+        decides=False,
+    )
+
     def __post_init__(self):
         cli.check(self)
         if self.num_folds and self.subjects:

@@ -90,6 +90,17 @@ def num_threads():
     return tf.config.threading.get_intra_op_parallelism_threads() or cores()
 
 
+def device():
+    """What TensorFlow computes on in this process: the names of its GPUs, or "CPU"."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    names = [
+        tf.config.experimental.get_device_details(gpu).get("device_name", "GPU") for gpu in gpus
+    ]
+    return ", ".join(names) or "CPU"
+
+
 def limit_threads(count=None):
     """Sets TensorFlow's threads for one operation in this process.
 

@@ -16,9 +16,10 @@ from me_keras import distribution, losses, pretrained
 from me_keras.layers.motion import turn_dx
 from me_keras.layers.regions import mirror_boxes
 from me_keras.models import MODELS
+from me_keras.models.frl_dgt import has_attention, with_attention
 from me_keras.models.recognizer import PRETEXT
 from me_keras.optimizer import SCHEDULES, FlatAdamW
-from pipelines.schema import OptionError
+from pipelines.schema import FLOW_CHANNELS, OptionError
 
 METRICS = ("loss", "accuracy", "reconstruction", "smoothness", "error")
 SLOW = "displacement_generator"  # the layer that `dgm_rate` is for
@@ -82,6 +83,7 @@ class Trainer:
             self._compile()
         # What is predicted is what a float32 model answers.
         self._exact = self.model if precision == "off" else self._build_exact(training.jit)
+        self._telling = with_attention(self._exact) if has_attention(self._exact) else self._exact
 
     def _build_exact(self, compiled):
         with distribution.precision("off"):
@@ -139,6 +141,11 @@ class Trainer:
             slow=slow,
             slow_rate=training.dgm_rate,
         )
+
+    @property
+    def num_parameters(self):
+        """int, numbers that are trained."""
+        return sum(int(np.prod(weight.shape)) for weight in self.model.trainable_weights)
 
     def reset(self, seed):
         """Puts weights and dropout streams to the start of `seed`."""
@@ -212,7 +219,9 @@ class Trainer:
         Returns:
             dict of `row` `(n,)`, `probabilities` `(n, k)`, and with a displacement generator
             `error` and `error_unwarped` `(n,)`: mean absolute brightness difference of the
-            onset to the warped apex and to the apex as it is, in [0, 1].
+            onset to the warped apex and to the apex as it is, in [0, 1]. What the model looked at:
+            `displacement` `(n, h, w, 2)` float16, the generator's or the flow it was given, at 64
+            px or less, in its unit; `attention` `(n, r)` as `with_attention`, where there is some.
         """
         if self._exact is not self.model:
             self._exact.set_weights(self.model.get_weights())
@@ -231,12 +240,12 @@ class Trainer:
 
     @tf.function(autograph=False)
     def _predict_step(self, inputs):
-        outputs = self._exact(inputs, training=False)
+        outputs = self._telling(inputs, training=False)
         probabilities = tf.nn.softmax(outputs["logits"])  # (b, k)
         if self.options.training.mirror_test:
             mirrored = self._exact(self._mirror(inputs), training=False)["logits"]
             probabilities = 0.5 * (probabilities + tf.nn.softmax(mirrored))
-        result = {"probabilities": probabilities}
+        result = {"probabilities": probabilities, **_looked_at(inputs, outputs)}
         if self.generator:
             for name, image in (("error", outputs["warped"]), ("error_unwarped", inputs["apex"])):
                 difference = tf.abs(image - inputs["onset"])[:, 4:-4, 4:-4]
@@ -248,6 +257,17 @@ class Trainer:
         if "motion" in mirrored:
             mirrored["motion"] = turn_dx(mirrored["motion"])
         return {**mirrored, "regions": mirror_boxes(inputs["regions"], self.mirrored_regions)}
+
+
+def _looked_at(inputs, outputs):
+    """What a model answered from, small enough to keep: dict of `displacement`, `attention`."""
+    found = {"attention": outputs["attention"]} if "attention" in outputs else {}
+    motion = outputs.get("half", inputs.get("motion"))
+    if "half" in outputs or (motion is not None and motion.shape[-1] == FLOW_CHANNELS):
+        stride = max(motion.shape[1] // 64, 1)
+        small = tf.nn.avg_pool2d(motion[..., :2], stride, stride, "VALID")
+        found["displacement"] = tf.cast(small, tf.float16)
+    return found
 
 
 def make_deterministic(tf32=False):

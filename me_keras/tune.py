@@ -2,6 +2,7 @@
 
 import sys
 
+from me_keras import tracking
 from me_keras.options import NOT_OPTIONS, RENAMED
 from me_keras.tuning.options import GONE, SearchOptions
 from pipelines import cli
@@ -48,6 +49,8 @@ def _command(options):
     from me_keras.tuning import tables
     from me_keras.tuning.search import search
 
+    if options.run.mlflow:
+        tracking.check()
     record = search(options)
     found, start = record["report"], record["report_start"]
     print(tables.summary(record))
@@ -58,6 +61,8 @@ def _command(options):
         before, after = start[name]["mean"], found[name]["mean"]
         print(f"{name}: {before:.4f} with the options given, {after:.4f} with those found")
     print(f"best options in {record['out']}/best.json" + (", report in report/" if found else ""))
+    if options.run.mlflow:
+        print(f"MLflow: {tracking.log_search(record, tracking.command_line('tune', options))}")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ def option(
     within=None,
     common=False,
     decides=True,
+    positional=False,
 ):
     """A field that carries what its flag needs.
 
@@ -39,10 +40,12 @@ def option(
         within: the interval of allowed values, as text: "[0, 1)".
         common: whether `--help` shows it; the others are shown by `--help-all`.
         decides: whether what is computed depends on it; False for where, how often, and what of it.
+        positional: whether it is the words without a flag, any number of them.
     """
     shown = {"help": help, "choices": choices, "metavar": metavar, "nargs": nargs, "flag": flag}
     rules = {"least": least, "within": within, "common": common, "decides": decides}
-    return dataclasses.field(default=default, metadata={**shown, **rules})
+    metadata = {**shown, **rules, "positional": positional}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def check(record):
@@ -236,7 +239,7 @@ def parse(record_class, argv, prog, description, epilog="", renamed=None, ignore
 def _parser(record_class, prog, description, epilog, everything):
     parser = argparse.ArgumentParser(
         prog=prog,
-        usage="%(prog)s [options]",
+        usage=f"%(prog)s{_usage(record_class)} [options]",
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -258,6 +261,12 @@ def _parser(record_class, prog, description, epilog, everything):
     return parser
 
 
+def _usage(record_class):
+    """What stands before the flags in the line of use, with a space."""
+    words = [leaf for leaf in leaves(record_class).values() if leaf.field.metadata["positional"]]
+    return "".join(f" {leaf.field.metadata['metavar']} ..." for leaf in words)
+
+
 def _add_flag(group, leaf, shown):
     meta, default = leaf.field.metadata, leaf.field.default
     text = meta.get("help", "")
@@ -267,7 +276,10 @@ def _add_flag(group, leaf, shown):
     keywords = {"default": argparse.SUPPRESS, "dest": leaf.name}
     keywords["help"] = text if shown else argparse.SUPPRESS
     name = "--" + leaf.name.replace("_", "-")
-    if leaf.kind is bool:
+    if meta.get("positional"):
+        del keywords["dest"]
+        group.add_argument(leaf.name, nargs="*", metavar=meta.get("metavar"), **keywords)
+    elif leaf.kind is bool:
         group.add_argument(name, action=argparse.BooleanOptionalAction, **keywords)
     else:
         keywords |= {key: meta[key] for key in ("choices", "metavar", "nargs") if meta.get(key)}

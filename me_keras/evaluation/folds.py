@@ -10,6 +10,9 @@ import numpy as np
 from me_keras.options import Options
 from pipelines.schema import DataError
 
+# Of what a trainer predicts, what the model looked at: kept beside the record.
+SEEN = ("displacement", "attention")
+
 
 @dataclasses.dataclass(frozen=True)
 class Fold:
@@ -124,8 +127,10 @@ def run_fold(trainer, fold, seed, datasets, callbacks=()):
             last without labels.
         callbacks: `keras.callbacks.Callback`s of warm-up and training.
     Returns:
-        dict that JSON can hold: the fold's predictions by row, its training history, and its time:
-        `seconds`, of which `seconds_setup` went into putting weights back and making datasets.
+        tuple of a dict that JSON can hold, and one of arrays. The first: the fold's predictions by
+        row, its training history, and its time: `seconds`, of which `seconds_setup` went into
+        putting weights back and making datasets. The second: what the model looked at, as
+        `Trainer.predict` tells it: `row`, and where there are such, `displacement`, `attention`.
     """
     start = time.perf_counter()
     trainer.reset(seed)
@@ -137,7 +142,8 @@ def run_fold(trainer, fold, seed, datasets, callbacks=()):
     warmup = trainer.warm_up(pairs, callbacks) if warms_up else []
     history = trainer.fit(train, callbacks)
     predicted = trainer.predict(test)
-    return {
+    seen = {name: predicted.pop(name) for name in SEEN if name in predicted}
+    record = {
         "group": fold.group,
         "seed": seed,
         "predictions": {name: values.tolist() for name, values in predicted.items()},
@@ -146,13 +152,14 @@ def run_fold(trainer, fold, seed, datasets, callbacks=()):
         "seconds": time.perf_counter() - start,
         "seconds_setup": ready - start,
     }
+    return record, {"row": predicted["row"], **seen}
 
 
 def pool(records, table, classes):
     """One table of the predictions of all folds and seeds, a row per seed and clip.
 
     Args:
-        records: what `run_fold` returned.
+        records: of `run_fold`.
         table: dict of columns, a row per clip of the database: `key`, `subject_key`, `dataset`,
             `label`, `group`.
     Raises:

@@ -1,9 +1,13 @@
 """The folder of a run: its options, a record per fold, and the results pooled from them."""
 
+import io
 import json
 import pathlib
 import re
 import sys
+import zipfile
+
+import numpy as np
 
 from me_keras import __version__
 from me_keras.evaluation.folds import pool
@@ -135,37 +139,41 @@ def read_folds(out, tasks):
     return [read_fold(fold_path(out, task.seed, task.fold.group)) for task in tasks]
 
 
-def keep(record, out, model=None):
-    """Writes the record of a fold, and its training curves for TensorBoard.
+def keep(record, out, seen=None, model=None):
+    """Writes the record of a fold.
 
     Args:
+        seen: dict of arrays that `folds.run_fold` returned beside the record.
         model: bytes of the fold's `.keras` file, to be kept too.
     """
     seed, group = record["seed"], record["group"]
     if model is not None:
         files.write_whole(fold_path(out, seed, group, ".keras"), model)
+    if seen and len(seen) > 1:  # more than the rows
+        with io.BytesIO() as file:
+            np.savez_compressed(file, **seen)
+            files.write_whole(fold_path(out, seed, group, ".npz"), file.getvalue())
     files.write_whole(fold_path(out, seed, group), json.dumps(record) + "\n")
-    _log_to_tensorboard(record, out)
 
 
-def _log_to_tensorboard(record, out):
-    """The curves of a fold, wherever it was trained: `tensorboard --logdir RUN`."""
-    import tensorflow as tf
+def read_seen(out, seed, group):
+    """What the model looked at in a fold's held-out clips.
 
-    name = record["group"].replace("/", "_")
-    folder = pathlib.Path(out) / "tensorboard" / f"seed-{record['seed']}-{name}"
+    Returns:
+        dict of arrays: `row` (n,), and as `Trainer.predict` has them `displacement` (n, h, w, 2)
+        float16 and `attention` (n, 9) float32, where there are such. None for a fold of a model
+        that has neither, or of an older version, or where the file is damaged: it can be spared.
+    """
+    path = fold_path(out, seed, group, ".npz")
     try:
-        with tf.summary.create_file_writer(str(folder)).as_default():
-            for phase in ("warmup", "history"):
-                for epoch, values in enumerate(record[phase], start=1):
-                    for metric, value in values.items():
-                        tf.summary.scalar(f"{phase}/{metric}", value, step=epoch)
-    except tf.errors.OpError as error:
-        raise OSError(f"{folder} cannot be written ({error.message})") from None
+        with np.load(path) as stored:
+            return dict(stored)
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return None
 
 
 def write_results(options, prepared, table, manifest, records, out):
-    """Pools the folds and writes predictions.csv, results.json and the figures.
+    """Pools the folds and writes predictions.csv, results.json, the figures and TensorBoard's.
 
     Args:
         table: dict of columns, a row per clip: `prepared.table` and `group`.
@@ -173,7 +181,7 @@ def write_results(options, prepared, table, manifest, records, out):
     Returns:
         dict that results.json holds.
     """
-    from me_keras.evaluation import report, scores
+    from me_keras.evaluation import report, scores, tensorboard
 
     predictions = pool(records, table, prepared.classes)
     protocol = protocols.choose(options.dataset, options.data.protocol)
@@ -191,6 +199,7 @@ def write_results(options, prepared, table, manifest, records, out):
             "skipped": len(skipped),
         },
         "skipped": skipped,
+        "parameters": records[0].get("parameters"),
         "seconds": sum(record["seconds"] for record in records),
         "data_digest": prepared.digest,
         "tuned_on": scores.tuning_stamp(options.run.tuned_on, predictions["subject_key"]),
@@ -200,6 +209,7 @@ def write_results(options, prepared, table, manifest, records, out):
     files.write_whole(out / "results.json", json.dumps(results, indent=1) + "\n")
     report.confusion_figure(results, out / "confusion.png")
     report.curves_figure(records, results, out / "curves.png")
+    tensorboard.log_results(results, predictions, decisive_options(options), out)
     return results
 
 

@@ -8,7 +8,8 @@ import time
 import typing
 
 from me_keras import distribution, parallel
-from me_keras.evaluation import KEPT, data, folds, report, results
+from me_keras.evaluation import KEPT, data, folds, gallery, report, results
+from me_keras.evaluation.pages import run_page
 from me_keras.options import parse_shard
 from pipelines import cli, protocols
 from pipelines.progress import Progress, say
@@ -60,6 +61,8 @@ def evaluate(options):
         return {"out": str(out), "missing": missing, "num_folds": len(tasks)}
     table = {**prepared.table, "group": groups}
     found = results.write_results(options, prepared, table, manifest, records, out)
+    gallery.write(out)
+    run_page.write(out)
     return {**found, "out": str(out), "seconds_this_call": time.perf_counter() - start}
 
 
@@ -98,7 +101,7 @@ def train_folds(options, prepared, held_out, seeds, out, own_options=None):
             place = ours.index(task) + 1
             progress.update(by, f"fold {place} of {len(ours)}: {task.fold.group}, seed {task.seed}")
 
-        train = _training(options, prepared, advance)
+        train = _training(options, prepared, out, advance)
         try:
             with contextlib.closing(parallel.run(train, missing, options.execution)) as done:
                 for task, result in done:
@@ -107,9 +110,11 @@ def train_folds(options, prepared, held_out, seeds, out, own_options=None):
                         raise ChildProcessError(
                             f"{task}: its process died {times} times, at last {result}"
                         )
-                    records[task.index], model = result
+                    records[task.index], seen, model = result
                     if _writes(options.execution):
-                        results.keep(records[task.index], out, model)
+                        results.keep(records[task.index], out, seen, model)
+                        if options.execution.executor == "ray":  # a worker may not reach `out`
+                            _tensorboard().log_fold(records[task.index], seen, out)
                     if not options.execution.in_this_process:
                         advance(task, epochs(task))
         except OSError as error:
@@ -117,19 +122,45 @@ def train_folds(options, prepared, held_out, seeds, out, own_options=None):
     return records
 
 
-def _training(options, prepared, advance):
+def _training(options, prepared, out, advance):
     """The function of a task, for this process or for others; here it counts its epochs."""
-    if not options.execution.in_this_process:
-        return functools.partial(train_elsewhere, data.ClipsOnDisk.of(prepared, options))
+    execution = options.execution
+    if not execution.in_this_process:
+        elsewhere = functools.partial(train_elsewhere, data.ClipsOnDisk.of(prepared, options))
+        if execution.executor == "ray":
+            return elsewhere
+        return functools.partial(elsewhere, out=str(pathlib.Path(out).resolve()))
     import keras
 
-    trainer = FoldTrainer(options, prepared)
+    trainer, live = FoldTrainer(options, prepared), out if _writes(execution) else None
 
     def train(task):
         count = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: advance(task, 1))
-        return trainer(task, [count])
+        return _train_live(trainer, task, live, [count])
 
     return train
+
+
+def _train_live(trainer, task, out, callbacks=()):
+    """What `trainer` makes of a task; its curves are written while it trains, unless `out` is None.
+
+    Args:
+        out: folder of the run.
+    """
+    if out is None:
+        return trainer(task, callbacks)
+    log, seen = _tensorboard().FoldLog(out, task.seed, task.fold.group), None
+    try:
+        record, seen, model = trainer(task, [*callbacks, log])
+    finally:
+        log.finish(seen)
+    return record, seen, model
+
+
+def _tensorboard():
+    from me_keras.evaluation import tensorboard  # loads Keras: not before a fold is trained
+
+    return tensorboard
 
 
 class FoldTrainer:
@@ -146,7 +177,7 @@ class FoldTrainer:
         self.trainer: typing.Any = None
 
     def __call__(self, task, callbacks=()):
-        """tuple of the record of a `FoldTask`, and the bytes of its model where options keep it.
+        """The record of a `FoldTask`, what was seen, and the model's bytes where options keep it.
 
         Raises:
             FloatingPointError: training diverged; the message names the fold.
@@ -155,13 +186,15 @@ class FoldTrainer:
         self._make_trainer(options)
         datasets = data.datasets_of(self.prepared, options)
         try:
-            record = folds.run_fold(self.trainer, task.fold, task.seed, datasets, callbacks)
+            record, seen = folds.run_fold(self.trainer, task.fold, task.seed, datasets, callbacks)
         except FloatingPointError as error:
             raise FloatingPointError(f"{task}: {error}") from None
         model = self._saved() if self.options.run.save_models else None
         if task.options:
             record["options"] = cli.to_json(task.options)
-        return {**record, "threads": parallel.num_threads()}, model
+        parameters, device = self.trainer.num_parameters, parallel.device()
+        facts = {"threads": parallel.num_threads(), "parameters": parameters, "device": device}
+        return {**record, **facts}, seen, model
 
     def _make_trainer(self, options):
         if self.of_trainer == options:
@@ -178,13 +211,14 @@ class FoldTrainer:
             return path.read_bytes()
 
 
-def train_elsewhere(clips, task):
+def train_elsewhere(clips, task, out=None):
     """As `FoldTrainer`, in another process, which makes its trainer once.
 
     Args:
         clips: `ClipsOnDisk`.
+        out: folder of the run, for TensorBoard; None where this process may not reach it.
     """
-    return trainer_of(clips)(task)
+    return _train_live(trainer_of(clips), task, out)
 
 
 @functools.lru_cache(maxsize=1)

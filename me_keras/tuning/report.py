@@ -11,6 +11,7 @@ import pandas as pd
 
 from me_keras.evaluation import results, run
 from me_keras.evaluation.folds import Fold
+from me_keras.evaluation.pages import run_page
 from me_keras.options import Options
 from me_keras.tuning import tables
 from me_keras.tuning.options import OBJECTIVES
@@ -43,6 +44,7 @@ def find_best(plan, oracles) -> list[Best]:
         oracle, groups = oracles[search.name], tuple(fold.group for fold in search.reported)
         apart = plan.options.search.scope != "all" and set(groups) != set(plan.groups)
         stamp = {"tuned_on": search.subjects, "subjects": groups if apart else (), "out": None}
+        stamp["mlflow"] = False  # best.json is for any run
         trial = oracle.best()
         found.append(Best(search, trial, cli.replace(oracle.options(trial), **stamp)))
     return found
@@ -123,12 +125,16 @@ def evaluate_best(plan, best, tuning) -> dict:
     ]
     table = pd.DataFrame(rows).to_csv(index=False)
     files.write_whole(out / "hyperparameters.csv", table)
+    run_page.write(out)  # with what the search was
     return found
 
 
 def evaluate_start(plan) -> dict:
     """Evaluates the options that the search started from on the same folds, in OUT/report-start."""
-    return _evaluate(plan, plan.start, plan.out / "report-start")
+    out = plan.out / "report-start"
+    found = _evaluate(plan, plan.start, out)
+    run_page.write(out)
+    return found
 
 
 def _evaluate(plan, options, out, own_options=None):

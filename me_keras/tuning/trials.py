@@ -48,7 +48,8 @@ def try_out(task: Trial):
     try:
         trainer = data.make_trainer(task.options, prepared, steps)
         datasets = data.Datasets(prepared, task.options.data)
-        records = [run_fold(trainer, fold, task.seed, datasets) for fold in task.folds]
+        made = [run_fold(trainer, fold, task.seed, datasets) for fold in task.folds]
+        records = [record for record, _ in made]
         found = scores(records, prepared, task.folds)
     except Exception as error:  # whatever it is, the search goes on with other options
         return why(error)

@@ -103,7 +103,7 @@ FOLD = folds.Fold(
 )
 def test_a_fold_is_that_of_plain_scikit_learn(name, describe, change, make, on_flow, on_frames):
     prepared = database(name, on_flow, on_frames)
-    found = folds.run_fold(trainer_for(prepared, name), FOLD, 0, Rows(prepared))
+    found, _ = folds.run_fold(trainer_for(prepared, name), FOLD, 0, Rows(prepared))
     plain, mirrored = describe(prepared), describe(prepared, mirrored=True)
     train = np.concatenate([plain[FOLD.train], mirrored[FOLD.train]])
     if change == "standard":
@@ -131,7 +131,7 @@ def test_a_mirrored_clip_is_predicted_alike(name, on_flow, on_frames):
 
 @pytest.mark.parametrize("name", ON_FLOW)
 def test_neither_held_out_labels_nor_other_folds_nor_the_seed_matter(name, on_flow):
-    first = folds.run_fold(trainer_for(on_flow, name), FOLD, 0, Rows(on_flow))
+    first, _ = folds.run_fold(trainer_for(on_flow, name), FOLD, 0, Rows(on_flow))
     labels = np.full_like(on_flow.labels, -1)
     labels[FOLD.train] = on_flow.labels[FOLD.train]
     blind = dataclasses.replace(on_flow, labels=labels)
@@ -139,7 +139,7 @@ def test_neither_held_out_labels_nor_other_folds_nor_the_seed_matter(name, on_fl
     other = folds.Fold("made/s01", FOLD.train[::2], FOLD.train[1::2])
     folds.run_fold(trainer, other, 0, rows)
     for seed in (0, 5):
-        again = folds.run_fold(trainer, FOLD, seed, rows)
+        again, _ = folds.run_fold(trainer, FOLD, seed, rows)
         assert again["predictions"] == first["predictions"]
 
 

@@ -47,7 +47,7 @@ def untrained(run, monkeypatch):
         def __call__(self, task, callbacks):
             for callback in callbacks:
                 callback.on_epoch_end(0, {"loss": 1.0})
-            return fold_workers.record(task), None
+            return fold_workers.record(task), None, None
 
     monkeypatch.setattr(evaluation, "FoldTrainer", FoldTrainer)
     return run

@@ -202,7 +202,19 @@ def test_predictions_come_by_row_without_padding(trainer, rng):
     np.testing.assert_array_equal(found["row"], [7, 3])
     assert found["probabilities"].shape == (2, 3)
     np.testing.assert_allclose(found["probabilities"].sum(axis=1), 1, atol=1e-5)
-    assert set(found) == {"row", "probabilities", "error", "error_unwarped"}
+    looked_at = {"displacement", "attention"}
+    assert set(found) == {"row", "probabilities", "error", "error_unwarped", *looked_at}
+
+
+def test_what_the_model_looked_at_is_told(trainer, rng):
+    trainer.reset(0)
+    data = finite(rng, rows=(7, 3, -1, -1))
+    found, batch = trainer.predict(data), next(iter(data))[0]
+    half = trainer.model(batch, training=False)["half"][:2].numpy()
+    np.testing.assert_allclose(found["displacement"], half, atol=1e-3)
+    assert found["displacement"].dtype == np.float16
+    np.testing.assert_allclose(found["attention"].sum(axis=1), 1, atol=1e-5)
+    assert found["attention"].shape == (2, 9) and np.ptp(found["attention"]) > 0
 
 
 def test_unwarped_error_by_hand(trainer, rng):
@@ -292,7 +304,9 @@ def test_motion_maps_need_no_generator(rng):
     }
     trainer.fit(tf.data.Dataset.from_tensors((motion, {"label": np.int32([0, 1, 2, 0])})).repeat())
     found = trainer.predict(tf.data.Dataset.from_tensors((motion, {"row": np.int32(range(4))})))
-    assert set(found) == {"row", "probabilities"}
+    assert set(found) == {"row", "probabilities", "displacement", "attention"}
+    given = motion["motion"][..., :2].astype(np.float16)
+    np.testing.assert_array_equal(found["displacement"], given)
     mirrored = trainer._mirror(motion)["motion"]
     np.testing.assert_allclose(mirrored[..., 0], -motion["motion"][:, :, ::-1, 0])
     np.testing.assert_allclose(mirrored[..., 1:], motion["motion"][:, :, ::-1, 1:])

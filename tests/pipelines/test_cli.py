@@ -180,3 +180,20 @@ def test_flags_win_over_the_file(tmp_path):
 def test_choices_are_checked_in_files_too():
     with pytest.raises(OptionError, match="model must be one of a, b, got 'c'"):
         cli.check(Model("c"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Words:
+    """What is named without a flag."""
+
+    names: tuple[str, ...] = cli.option((), "names", metavar="NAME", positional=True)
+    out: str = cli.option("a", "a place")
+
+
+def test_words_without_a_flag_may_stand_before_or_after_the_flags(capsys):
+    for argv in (["x", "y", "--out", "z"], ["--out", "z", "x", "y"]):
+        assert cli.parse(Words, argv, "prog", "doc")[0] == Words(("x", "y"), "z")
+    assert cli.parse(Words, [], "prog", "doc")[0] == Words()
+    with pytest.raises(SystemExit):
+        cli.parse(Words, ["--help"], "prog", "doc")
+    assert capsys.readouterr().out.startswith("usage: prog NAME ... [options]\n")

@@ -142,13 +142,13 @@ class Recorder:
 
     def predict(self, dataset):
         self.calls.append(dataset)
-        return {"row": np.array([2])}
+        return {"row": np.array([2]), "attention": np.full((1, 9), 1 / 9)}
 
 
 def test_a_fold_trains_on_its_training_rows_alone_and_says_what_setting_up_took():
     fold = folds.Fold("s01", np.array([0, 1]), np.array([2]))
     both = Recorder()
-    made = folds.run_fold(both, fold, 5, both)
+    made, seen = folds.run_fold(both, fold, 5, both)
     assert both.calls == [
         ("reset", 5),
         ("pairs", (0, 1), 5),
@@ -156,7 +156,8 @@ def test_a_fold_trains_on_its_training_rows_alone_and_says_what_setting_up_took(
         ("test", (2,)),
     ]
     assert (made["warmup"], made["history"]) == (["w"], ["h"])
+    assert made["predictions"] == {"row": [2]} and set(seen) == {"row", "attention"}
     assert 0.1 <= made["seconds_setup"] <= made["seconds"] - 0.1
     without = Recorder(warmup_epochs=0)
-    assert folds.run_fold(without, fold, 5, without)["warmup"] == []
+    assert folds.run_fold(without, fold, 5, without)[0]["warmup"] == []
     assert ("pairs", (0, 1), 5) not in without.calls

@@ -2,6 +2,7 @@ import json
 import threading
 
 import fold_workers
+import numpy as np
 import pytest
 
 from me_keras.evaluation import results
@@ -150,7 +151,6 @@ def test_folds_on_disk_in_the_order_of_the_tasks(tmp_path):
         results.keep(fold_workers.record(task), tmp_path)
     records = results.read_folds(tmp_path, tasks)
     assert [record and record["group"] for record in records] == ["s00", None, "s02"]
-    assert len(list((tmp_path / "tensorboard" / "seed-0-s00").iterdir())) == 1
 
 
 def test_a_fold_on_disk_is_whole_or_absent_with_its_model(tmp_path):
@@ -158,9 +158,22 @@ def test_a_fold_on_disk_is_whole_or_absent_with_its_model(tmp_path):
     assert path.relative_to(tmp_path).as_posix() == "folds/seed-3/smic_s01.json"
     assert results.read_fold(path) is None
     record = {**fold_workers.record(fold_workers.tasks(1)[0]), "group": "smic/s01", "seed": 3}
-    results.keep(record, tmp_path, model=b"zip")
+    results.keep(record, tmp_path, {"row": np.arange(3)}, b"zip")  # rows alone are not kept
     assert results.read_fold(path) == record
+    assert results.read_seen(tmp_path, 3, "smic/s01") is None
     assert sorted(p.name for p in path.parent.iterdir()) == ["smic_s01.json", "smic_s01.keras"]
+
+
+def test_what_was_seen_lies_beside_the_record(tmp_path, rng):
+    record = fold_workers.record(fold_workers.tasks(1)[0])
+    seen = {"row": np.arange(2), "displacement": rng.normal(size=(2, 4, 4, 2)).astype(np.float16)}
+    results.keep(record, tmp_path, seen)
+    found = results.read_seen(tmp_path, 0, "s00")
+    assert set(found) == set(seen) and found["displacement"].dtype == np.float16
+    for name, values in seen.items():
+        np.testing.assert_array_equal(found[name], values)
+    results.fold_path(tmp_path, 0, "s00", ".npz").write_bytes(b"PK")
+    assert results.read_seen(tmp_path, 0, "s00") is None
 
 
 @pytest.mark.parametrize(
@@ -171,11 +184,3 @@ def test_a_damaged_fold_is_named_with_the_remedy(tmp_path, text, message):
     files.write_whole(path, text)
     with pytest.raises(DataError, match=rf"s01.json {message}.*: delete it, and the same command"):
         results.read_fold(path)
-
-
-def test_curves_that_cannot_be_written_say_so(tmp_path):
-    (tmp_path / "tensorboard").write_text("")
-    record = fold_workers.record(fold_workers.tasks(1)[0])
-    with pytest.raises(OSError, match="tensorboard/seed-0-s00 cannot be written"):
-        results.keep(record, tmp_path)
-    assert results.read_fold(results.fold_path(tmp_path, 0, "s00")) == record  # kept all the same

@@ -18,7 +18,7 @@ from pipelines.schema import OptionError
 class Trainer:
     """Trains two epochs, as callbacks are told; diverges in the fold of seed 7."""
 
-    generator = None
+    generator, num_parameters = None, 17
 
     def __init__(self, options, **_):
         self.options = options
@@ -84,7 +84,7 @@ def test_models_are_kept_where_asked_even_of_folds_that_were_trained_without(opt
 
 def test_a_fold_whose_process_died_every_time_is_named(options, monkeypatch):
     def run_and_die(function, tasks, execution):
-        yield tasks[0], (fold_workers.record(tasks[0]), None)
+        yield tasks[0], (fold_workers.record(tasks[0]), None, None)
         yield tasks[1], parallel.Died("killed by SIGKILL (out of memory?)")
 
     monkeypatch.setattr(run.parallel, "run", run_and_die)
