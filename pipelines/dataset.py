@@ -46,9 +46,10 @@ def make_pairs(prepared: Prepared, rows, data: DataOptions, seed: int) -> tf.dat
 
 
 def make_eval(prepared: Prepared, rows, data: DataOptions) -> tf.data.Dataset:
-    """The evaluation pair (onset and apex) of each clip, once, in the order of `rows`, centre crop.
+    """The evaluation pair of each clip, once, in the order of `rows`, centre crop.
 
-    Labels are left out on purpose: look them up by row, after predicting.
+    That is onset and apex, shifted as `data` says: `evaluation_pairs`. Labels are left out on
+    purpose: look them up by row, after predicting.
 
     Returns:
         Elements (inputs as `make_train`'s, {"row": (b,) int32}): "row" is the clip's index in
@@ -58,12 +59,27 @@ def make_eval(prepared: Prepared, rows, data: DataOptions) -> tf.data.Dataset:
     padded = np.full(-(-len(rows) // size) * size, -1, np.int32)
     padded[: len(rows)] = rows
     build = _evaluation(size, *_geometry(prepared))
+    onset, apex = evaluation_pairs(prepared, data).T
     with tf.device("CPU:0"):
-        return build(prepared.bank, *_tables(prepared, padded))
+        tables = _tables(dataclasses.replace(prepared, onset=onset, apex=apex), padded)
+        return build(prepared.bank, *tables)
+
+
+def evaluation_pairs(prepared: Prepared, data: DataOptions) -> np.ndarray:
+    """(n, 2) int32: the two frames of each clip that are predicted from, indices into the clip.
+
+    Onset and apex, moved by `shift_onset` and `shift_apex`, but kept within the clip, onset to
+    offset, and in this order. Training pairs are drawn around the frames that are annotated.
+    """
+    onset, apex, last = prepared.onset, prepared.apex, prepared.offset
+    if data.shifts:
+        onset = np.minimum(onset + data.shift_onset, last - 1)
+        apex = np.clip(apex + data.shift_apex, onset + 1, last)
+    return np.stack([onset, apex], 1).astype(np.int32)
 
 
 def draw_pairs(prepared: Prepared, count: int, data: DataOptions, seed: int) -> np.ndarray:
-    """(n, count, 2) int32 frame pairs of each clip: its evaluation pair, then training pairs."""
+    """(n, count, 2) int32 frame pairs of each clip: onset and apex, then training pairs."""
     rows = np.repeat(np.arange(len(prepared)), count)
     clips = _Clips(*tf.unstack(_tables(prepared, rows)[0], axis=1))
     u = tf.random.stateless_uniform((2, len(rows)), [seed, 0])
@@ -76,9 +92,16 @@ def _endless(prepared, rows, data, seed, draw_pair):
     rows = _checked(prepared, rows)
     # Options that no graph depends on must not make another one.
     drawn = dataclasses.replace(
-        data, preparation=PreparationOptions(), prepared=None, protocol=None, balance=1.0
+        data,
+        preparation=PreparationOptions(),
+        prepared=None,
+        protocol=None,
+        balance=1.0,
+        shift_onset=0,
+        shift_apex=0,
     )
-    build = _training(drawn, *_geometry(prepared), draw_pair)
+    kept = int(data.shifts and prepared.motion is not None)  # a map of the shifted pair alone
+    build = _training(drawn, *_geometry(prepared), draw_pair, kept)
     quota = _quota(prepared.labels[rows], data.balance)
     with tf.device("CPU:0"):
         return build(prepared.bank, *_tables(prepared, rows), quota, tf.constant(seed, tf.int64))
@@ -158,8 +181,11 @@ def _evaluation(size, bank_spec, image_size, maps_per_clip):
 
 
 @functools.lru_cache(maxsize=32)
-def _training(data, bank_spec, image_size, maps_per_clip, draw_pair):
-    """The function (bank, table, regions, quota, seed) -> endless dataset of random pairs."""
+def _training(data, bank_spec, image_size, maps_per_clip, draw_pair, kept):
+    """The function (bank, table, regions, quota, seed) -> endless dataset of random pairs.
+
+    The first `kept` maps of a clip are not trained on.
+    """
     size, varied = data.batch_size, data.augmentation
     reach = augment.shift_reach(varied, image_size)
     quota_and_seed = tf.TensorSpec([None], tf.float64), tf.TensorSpec([], tf.int64)
@@ -175,7 +201,8 @@ def _training(data, bank_spec, image_size, maps_per_clip, draw_pair):
             if bank.dtype == tf.uint8:
                 which = clips.first[:, None] + draw_pair(clips, u, data)
             else:
-                which = clips.row * maps_per_clip + tf.cast(u[0] * maps_per_clip, tf.int32)
+                which = clips.row * maps_per_clip + kept
+                which += tf.cast(u[0] * (maps_per_clip - kept), tf.int32)
             draw = augment.sample(stream(3, step), size, varied, image_size)
             inputs = _inputs(bank, which, tf.gather(regions, places), draw, image_size, reach)
             if varied.noise and "onset" in inputs:

@@ -149,8 +149,10 @@ def motion_bank(
 
     Each clip gets the motion of its evaluation pair and of `pairs_per_clip` - 1 random training
     pairs, over the whole frame, margin included. Of a motion with `phases` every second pair is
-    apex and offset, where frames follow the apex. Computed once in parallel processes, then read
-    from `cache_dir`: the key is the prepared data and every parameter the motion depends on.
+    apex and offset, where frames follow the apex. Where `data` shifts the evaluation pair, its
+    motion comes as one more, before those, and is not trained on. Computed once in parallel
+    processes, then read from `cache_dir`: the key is the prepared data and every parameter the
+    motion depends on.
 
     Args:
         prepared: a database of frames.
@@ -159,7 +161,8 @@ def motion_bank(
         cache_dir: folder for the cached motion; made if missing.
         jobs: number of processes; 0 for one per core.
     Returns:
-        `prepared` with `motion` (n * pairs_per_clip, S, S, c) float16 and no frames.
+        `prepared` with `motion` (n * pairs_per_clip, S, S, c) float16 and no frames; with one more
+        of each clip where `data` shifts.
     Raises:
         DataError: the database holds no frames, or none between onset and apex that the motion
             looks at.
@@ -180,7 +183,7 @@ def motion_bank(
     size, channels = prepared.frame_size, MOTIONS[name].channels
     key = hashlib.sha256(f"{_VERSION} {prepared.digest}".encode() + pairs.tobytes())
     path = pathlib.Path(cache_dir) / f"{name}-{key.hexdigest()[:16]}.npy"
-    shape = (pairs.shape[0] * pairs_per_clip, size, size, channels)
+    shape = (pairs.shape[0] * pairs.shape[1], size, size, channels)
     motion = _read_cache(path, shape)
     if motion is None:
         motion = _compute(prepared, name, pairs, shape, jobs)
@@ -190,13 +193,16 @@ def motion_bank(
         prepared,
         kind="motion",
         motion=motion,
-        maps_per_clip=pairs_per_clip,
+        maps_per_clip=pairs.shape[1],
         frames=prepared.frames[:0],
     )
 
 
 def _pairs(prepared, name, count, data, seed):
-    """(n, count, 2) int32: first and last frame of each motion, the evaluation pair first."""
+    """(n, count, 2) int32: first and last frame of each motion, the evaluation pair first.
+
+    (n, count + 1, 2) where that is not the annotated pair, which training keeps.
+    """
     from pipelines import dataset
 
     pairs = dataset.draw_pairs(prepared, count, data, seed)
@@ -204,6 +210,8 @@ def _pairs(prepared, name, count, data, seed):
         decay = np.stack([prepared.apex, prepared.offset], 1)[:, None]  # (n, 1, 2)
         falls = (prepared.offset > prepared.apex)[:, None, None]  # (n, 1, 1)
         pairs[:, 1::2] = np.where(falls, decay, pairs[:, 1::2])
+    if data.shifts:
+        pairs = np.concatenate([dataset.evaluation_pairs(prepared, data)[:, None], pairs], 1)
     return pairs
 
 

@@ -3,9 +3,10 @@
 import dataclasses
 from typing import Optional
 
-from pipelines import cli
+from pipelines import cli, databases
 from pipelines.cli import option
 from pipelines.databases import DATABASES
+from pipelines.schema import OptionError
 
 APEX_RULES = ("annotated", "middle", "spotted")
 
@@ -90,7 +91,30 @@ class DataOptions:
     balance: float = option(
         1.0, "0: clips as they are; 1: classes equally likely; between: a mix", within="[0, 1]"
     )
+    shift_onset: int = option(
+        0,
+        "held-out clips: the onset is taken this many kept frames later (see max_frames), within "
+        "the clip: what errors of the annotated frames cost. Clips begin at the onset: there is "
+        "none earlier",
+        least=0,
+    )
+    shift_apex: int = option(
+        0,
+        "held-out clips: the apex is taken this many kept frames later, below 0 earlier, within "
+        "the clip and after the onset",
+    )
     augmentation: AugmentationOptions = AugmentationOptions()
 
     def __post_init__(self):
         cli.check(self)
+        dataset = self.preparation.dataset
+        if self.shifts and databases.load(dataset).precomputed:
+            raise OptionError(
+                f"shift_onset and shift_apex need frames: {dataset} holds one flow image of each "
+                "clip; leave them at 0"
+            )
+
+    @property
+    def shifts(self) -> bool:
+        """Whether held-out clips are shown at other frames than those annotated."""
+        return bool(self.shift_onset or self.shift_apex)

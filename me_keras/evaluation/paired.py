@@ -6,12 +6,13 @@ intervals of `scores`: clips of one person are alike.
 """
 
 import numpy as np
+from scipy import stats
 
 from me_keras import metrics
 from me_keras.evaluation.scores import NUM_BOOTSTRAP
 
 CHUNK = 1000  # draws of a permutation test that are in memory at once
-TIED = 1e-12  # differences of UF1 this close are equal but for rounding
+DIGITS = 12  # of a difference of UF1: those that agree so far are equal but for rounding
 
 
 def difference(ours, theirs, seed=0):
@@ -40,7 +41,8 @@ def permutation_test(ours, theirs, draws=10000, seed=0):
     """Two-sided paired permutation test over subjects that both systems have the same UF1.
 
     If they are alike, it does not matter whose answers are whose. In each draw the answers to a
-    subject, of all seeds together, are swapped between the systems or not, with equal chance.
+    subject, of all seeds together, are swapped between the systems or not, with equal chance. Few
+    subjects have no more than `draws` ways to swap: then each is taken once, and p is exact.
 
     Args:
         ours, theirs: as `difference`, of equally many seeds; a system of one seed, which draws
@@ -60,13 +62,27 @@ def permutation_test(ours, theirs, draws=10000, seed=0):
             f"Received {len(ours)} and {len(theirs)} seeds"
         )
     ours, theirs = np.broadcast_arrays(ours, theirs)
-    swapped = np.random.default_rng(seed).random((draws, ours.shape[1])) < 0.5
-    observed = abs(_swapped_difference(ours, theirs, np.zeros((1, ours.shape[1])))[0])
-    count = 1
-    for start in range(0, draws, CHUNK):
-        found = _swapped_difference(ours, theirs, swapped[start : start + CHUNK])
-        count += np.count_nonzero(np.abs(found) >= observed - TIED)
-    return count / (draws + 1)
+    count = ours.shape[1]
+    if count < 2:  # for which SciPy has no test: swapped or not, the difference is as large
+        return 1.0
+
+    def distance(swapped, kept, axis):
+        """How far the systems are apart where subjects `(…, count)` are swapped, 0 or 1: `(…,)`."""
+        moved = np.tensordot(swapped, theirs - ours, (axis, 1))  # (…, seeds, k, k)
+        apart = _uf1(ours.sum(axis=1) + moved) - _uf1(theirs.sum(axis=1) - moved)
+        return np.round(np.abs(apart), DIGITS)
+
+    found = stats.permutation_test(
+        (np.zeros(count), np.ones(count)),
+        distance,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=draws,
+        batch=CHUNK,
+        alternative="greater",  # of distances: two-sided
+        random_state=np.random.default_rng(seed),
+    )
+    return float(found.pvalue)
 
 
 def holm(p_values):
@@ -98,9 +114,3 @@ def _check(ours, theirs):
 def _uf1(pooled):
     """(…) of `(…, seeds, k, k)`: mean over seeds."""
     return metrics.uf1(pooled).mean(axis=-1)
-
-
-def _swapped_difference(ours, theirs, swapped):
-    """(draws,): our UF1 less theirs where the subjects `(draws, subjects)` change sides."""
-    moved = np.einsum("ds,eskl->dekl", swapped.astype(float), theirs - ours, optimize=True)
-    return _uf1(ours.sum(axis=1) + moved) - _uf1(theirs.sum(axis=1) - moved)

@@ -197,6 +197,34 @@ def test_evaluation_carries_the_row_of_every_pair(prepared):
                 assert (clip, onset, apex) == (row, 0, prepared.apex[row])
 
 
+@pytest.mark.parametrize(
+    "shift_onset, shift_apex, expected",
+    [
+        (0, 0, [(0, 20), (0, 1), (0, 3)]),
+        (2, 0, [(2, 20), (2, 3), (2, 3)]),  # the apex stays after the onset
+        (0, 3, [(0, 23), (0, 4), (0, 3)]),  # and within the clip
+        (1, -2, [(1, 18), (1, 2), (1, 2)]),
+        (99, -99, [(23, 24), (4, 5), (2, 3)]),
+    ],
+)
+def test_the_evaluation_pair_is_shifted_within_the_clip(
+    tmp_path, shift_onset, shift_apex, expected
+):
+    spans = [(20, 25), (1, 6), (3, 4)]  # apex, number of frames
+    clips = [{**CLIP, "apex": apex, "num_frames": count} for apex, count in spans]
+    three = open_prepared(write_prepared(tmp_path / "p", clips, 8, 0))
+    config = cli.replace(PLAIN, shift_onset=shift_onset, shift_apex=shift_apex)
+    np.testing.assert_array_equal(dataset.evaluation_pairs(three, config), expected)
+    (inputs, _), *_ = dataset.make_eval(three, [2, 0, 1], config)
+    shown = read_pixels(inputs)[:3]
+    np.testing.assert_array_equal(shown[:, 1:], [expected[row] for row in (2, 0, 1)])
+    assert shown[:, 0].tolist() == [2, 0, 1]
+    for one in (config, PLAIN):  # training is about the annotated frames
+        still = dataclasses.replace(one, onset_jitter=0, apex_jitter=0)
+        seen = drawn(dataset.make_train(three, range(3), still, 0), 3)
+        assert {tuple(row) for row in seen[:, :3]} == {(0, 0, 20), (1, 0, 1), (2, 0, 3)}
+
+
 def test_evaluation_cuts_the_centre(tmp_path):
     path = write_prepared(tmp_path / "p", [CLIP], image_size=16, margin=2)
     wide = open_prepared(path)

@@ -161,6 +161,31 @@ def test_motion_is_served_in_place_of_frames(prepared, tmp_path):
     assert len(seen) > 2
 
 
+@pytest.mark.parametrize("name", ["difference", "ranked_image"])
+def test_a_shifted_pair_is_evaluated_and_not_trained_on(prepared, tmp_path, name):
+    still = cli.replace(DataOptions(), batch_size=2, mirror=0, shift=0)
+    shifted = cli.replace(still, shift_onset=1, shift_apex=-2)
+    bank, plain = (
+        flow.motion_bank(prepared, name, 3, config, 0, tmp_path, jobs=1)
+        for config in (shifted, still)
+    )
+    assert len(list(tmp_path.iterdir())) == 2  # another cache
+    assert (bank.maps_per_clip, plain.maps_per_clip) == (4, 3)
+    maps = bank.motion.reshape(4, 4, *bank.motion.shape[1:])  # (clips, maps, S, S, 1)
+    np.testing.assert_array_equal(maps[:, 1:].reshape(plain.motion.shape), plain.motion)
+    for i in range(4):
+        frames = frames_of(i, 10 + i, 40)[1 : prepared.apex[i] - 1]
+        np.testing.assert_allclose(maps[i, 0], flow.MOTIONS[name].compute(frames), atol=5e-4)
+    (inputs, _), *_ = dataset.make_eval(bank, [2, 1], shifted)
+    np.testing.assert_array_equal(inputs["motion"], maps[[2, 1], 0, 4:36, 4:36])
+    batches = [
+        list(dataset.make_train(one, [0, 1, 3], config, 7).take(20))
+        for one, config in ((bank, shifted), (plain, still))
+    ]
+    for (one, _), (other, _) in zip(*batches):  # to the bit as without a shift
+        np.testing.assert_array_equal(one["motion"], other["motion"])
+
+
 def test_processes_compute_the_same(prepared, tmp_path):
     one = make(prepared, tmp_path / "one", "dis", jobs=1)
     two = make(prepared, tmp_path / "two", "dis", jobs=2)

@@ -44,9 +44,23 @@ def test_the_permutation_test_is_the_share_of_all_swaps(rng):
         found.append(uf1(np.where(sides, theirs, ours)) - uf1(np.where(sides, ours, theirs)))
     exact = np.mean(np.abs(found) >= abs(found[0]) - 1e-12)
     assert 2 / 32 <= exact < 1  # the observed one, and all subjects swapped, at least
-    p = paired.permutation_test(ours, theirs, draws=20000)
-    assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20000))
-    assert paired.permutation_test(theirs, ours, draws=20000) == p
+    assert paired.permutation_test(ours, theirs) == exact
+    assert paired.permutation_test(theirs, ours) == exact
+
+
+def test_of_many_swaps_some_are_drawn(rng):
+    ours, theirs = drawn(rng, 2, 12, 0.55), drawn(rng, 2, 12, 0.5)
+    exact = paired.permutation_test(ours, theirs, draws=2**12)
+    assert 0.05 < exact < 0.95 and exact * 2**12 == round(exact * 2**12)
+    p = paired.permutation_test(ours, theirs, draws=4000)
+    assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 4000))
+    assert round(p * 4001) == pytest.approx(p * 4001)  # the observed one counts, too
+    assert paired.permutation_test(theirs, ours, draws=4000) == p
+    assert paired.permutation_test(ours, theirs, draws=4000, seed=1) != p
+
+
+def test_of_one_subject_nothing_can_be_told(rng):
+    assert paired.permutation_test(drawn(rng, 2, 1, 0.9), drawn(rng, 2, 1, 0.1)) == 1.0
 
 
 def test_what_is_alike_is_not_told_apart_and_what_differs_is(rng):
