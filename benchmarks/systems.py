@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks import motions, report
 from benchmarks.measure import Output
 from me_keras.evaluation import paired
-from me_keras.models import MODELS, build
+from me_keras.models import MODELS
 from me_keras.options import RENAMED, Options, resolve
 from pipelines import cli, files, protocols, synthetic
 from pipelines.cli import option
@@ -105,6 +105,7 @@ def _setting(options):
 def _choose(options, base):
     """tuple of three dicts by model: its `Options`, its parameters; of the others why it cannot."""
     from me_keras import parallel, training
+    from me_keras.ablation.run import num_parameters
     from me_keras.evaluation.data import forget_trainers
     from pipelines.prepared import ensure_prepared
 
@@ -112,13 +113,15 @@ def _choose(options, base):
     _, manifest = ensure_prepared(data.preparation, data.prepared, 0, data.protocol)
     parallel.set_up(base.execution)  # before TensorFlow's first operation
     training.make_deterministic(base.training.tf32)
+    num_classes = len(protocols.choose(base.dataset, data.protocol).classes)
     quick = options.output.quick and options.models == tuple(MODELS)
     asked, sizes, left_out = {}, {}, {}
     for name in QUICK_MODELS if quick else options.models:
         seeds = 1 if MODELS[name].classical else options.num_seeds
         try:
             chosen = resolve(cli.replace(base, model=name, num_seeds=seeds), manifest["kind"])
-            sizes[name] = num_parameters(chosen, manifest["image_size"])
+            found = num_parameters(chosen, manifest["image_size"], num_classes)
+            sizes[name] = "-" if found is None else found
             asked[name] = chosen
         except ValueError as error:  # of the options, or the model cannot be so small
             left_out[name] = str(error).splitlines()[0]
@@ -126,21 +129,6 @@ def _choose(options, base):
     if not asked:
         raise OptionError(next(iter(left_out.values())))
     return asked, sizes, left_out
-
-
-def num_parameters(options, image_size):
-    """Trainable parameters of the model of resolved `Options`; "-" for scikit-learn's."""
-    from pipelines.flow import MOTIONS
-
-    model, motion = MODELS[options.model.name], options.model.motion
-    if model.classical:
-        return "-"
-    classes = protocols.choose(options.dataset, options.data.protocol).classes
-    channels = {"dgm": 0, "frames": 0, "precomputed": 3}
-    channels |= {name: kind.channels for name, kind in MOTIONS.items()}
-    chosen = {name: getattr(options.model, name) for name in model.options}
-    built = build(model.name, image_size, len(classes), channels[motion], **chosen)
-    return sum(int(np.prod(weight.shape)) for weight in built.trainable_weights)
 
 
 def _pooled(found):

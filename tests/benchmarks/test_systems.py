@@ -4,22 +4,8 @@ import numpy as np
 import pytest
 
 from benchmarks import systems
-from me_keras.options import Options, resolve
-from pipelines import cli
 
 SCORE = {"mean": 0.5, "sd": 0.25, "per_seed": [0.25, 0.75]}
-
-
-def test_parameters_are_those_trained():
-    def counted(name, size, motion):
-        options = cli.replace(Options(), model=name, motion=motion)
-        return systems.num_parameters(resolve(options, "frames"), size)
-
-    streams = sum(3 * 3 * 3 * n + n + 2 * n for n in (3, 5, 8))  # as in test_ststnet
-    assert counted("ststnet", 28, "tvl1") == streams + 5 * 5 * 16 * 3 + 3
-    of_image = sum(3 * 3 * 1 * n + n + 2 * n for n in (3, 5, 8))
-    assert counted("ststnet", 28, "difference") == of_image + 5 * 5 * 16 * 3 + 3
-    assert counted("ridge", 28, "tvl1") == "-"
 
 
 def test_several_databases_have_a_column_each():
