@@ -359,6 +359,11 @@ def resolve(options, kind):
         raise OptionError(_unfit(model, motion, options.dataset))
     if model.classical and options.run.save_models:
         raise OptionError(f"--save-models: {model.name} is fitted by scikit-learn, no Keras model")
+    if model.classical and options.data.shifts:
+        raise OptionError(
+            f"--shift-onset, --shift-apex: {model.name} is fitted by scikit-learn, on the frames "
+            "that it is asked about: leave them out"
+        )
     preset = {k: v for k, v in model.presets[kind].items() if cli.value_of(options, k) is None}
     return cli.replace(options, motion=motion, **preset)
 

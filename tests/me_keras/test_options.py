@@ -150,6 +150,7 @@ def test_resolved_options_are_complete():
         ({"model": "lbp_top", "dataset": "smic-flow"}, "precomputed", "lbp_top needs frames"),
         ({"model": "afn", "motion": "tvl1"}, "frames", "afn cannot take --motion tvl1"),
         ({"model": "ridge", "save_models": True}, "frames", "ridge is fitted by scikit-learn"),
+        ({"model": "lbp_top", "shift_apex": 1}, "frames", "--shift-apex: lbp_top is fitted by"),
     ],
 )
 def test_contradictions(values, kind, message):
