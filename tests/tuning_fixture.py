@@ -17,6 +17,7 @@ class StubTrainer:
 
     def __init__(self, options, image_size, num_classes, motion_channels, steps_per_epoch, **_):
         self.options, self.classes, self.generator = options, num_classes, None
+        self.num_parameters = 17
         self.steps_per_epoch = steps_per_epoch
         StubTrainer.built.append(self)
 

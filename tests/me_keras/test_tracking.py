@@ -92,7 +92,8 @@ def test_a_run_with_its_options_scores_curves_and_files(client, run, tmp_path, c
     assert not [name for name in values if "error" in name]  # a metric that the model lacks
     assert history(client, found, "per_seed/uar") == pytest.approx({0: 1 / 3, 1: 1 / 3})
     artifacts = {one.path for one in client.list_artifacts(found.info.run_id)}
-    assert artifacts == {"config.json", "results.json", "confusion.png", "curves.png"}
+    pictures = {"confusion.png", "curves.png"}
+    assert artifacts == {"config.json", "results.json", "report.html", *pictures}
     kept = client.download_artifacts(found.info.run_id, "results.json")
     assert json.loads(pathlib.Path(kept).read_text()) == results
 

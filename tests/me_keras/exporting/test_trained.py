@@ -170,7 +170,7 @@ def test_a_model_of_frames_without_displacement_is_asked_about_frames(tmp_path):
     assert "displacement" not in promised["signatures"]
     frames = np.random.default_rng(0).integers(0, 256, (1, 2, 48, 48), np.uint8)
     displacement = np.zeros((48, 48, 2), np.float32)
-    pair = alignment.Pair(frames[0], BOXES, 1, None, displacement, False, ())
+    pair = alignment.Pair(frames[0], BOXES, 1, frames[0], (0, 1), displacement=displacement)
     answer = model.open_model(tmp_path / "dual_branch").ask(alignment.model_inputs([pair], 32))
     np.testing.assert_allclose(answer["probabilities"].sum(), 1, atol=1e-5)
     assert answer["displacement"].shape == (1, 32, 32, 2)
