@@ -7,7 +7,6 @@ a command. `run` runs a command: see `exits`.
 
 import argparse
 import dataclasses
-import functools
 import json
 import pathlib
 import sys
@@ -97,7 +96,6 @@ class Leaf:
         return typing.get_args(kind)[0] if typing.get_origin(kind) is tuple else kind
 
 
-@functools.cache
 def leaves(record_class) -> dict[str, Leaf]:
     """Every option of a record, by name: its own and those of the records in it."""
     found: dict[str, Leaf] = {}
