@@ -326,6 +326,23 @@ class Options:
         return self.training.dgm_init == "shipped"
 
 
+@dataclasses.dataclass(frozen=True)
+class ManyRuns(Options):
+    """Options of a command that makes several runs, on top of those that they share."""
+
+    def __post_init__(self):
+        if self.execution.shard or self.execution.merge:
+            raise OptionError("shard and merge are for me_keras.loso: here there is --jobs")
+        if self.execution.strategy == "multiworker":
+            raise OptionError("strategy multiworker is for me_keras.loso: here there is --jobs")
+
+    @property
+    def start(self) -> Options:
+        """The options of `me_keras.loso` among these."""
+        names = [field.name for field in dataclasses.fields(Options)]
+        return Options(**{name: getattr(self, name) for name in names})
+
+
 def parse_shard(text):
     """The (i, n) of "i/n": the i-th of n parts, counted from 1.
 

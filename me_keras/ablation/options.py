@@ -3,10 +3,9 @@
 import dataclasses
 from typing import Optional
 
-from me_keras.options import Options
+from me_keras.options import ManyRuns
 from pipelines import cli
 from pipelines.cli import option
-from pipelines.schema import OptionError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,19 +39,7 @@ class GridOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class AblationOptions(Options):
+class AblationOptions(ManyRuns):
     """An ablation. `out` is its folder, by default runs/ablation/<dataset>-<model>-<digest>."""
 
     ablation: GridOptions = GridOptions()
-
-    def __post_init__(self):
-        if self.execution.shard or self.execution.merge:
-            raise OptionError("shard and merge are for me_keras.loso: an ablation has --jobs")
-        if self.execution.strategy == "multiworker":
-            raise OptionError("strategy multiworker is for me_keras.loso: an ablation has --jobs")
-
-    @property
-    def start(self) -> Options:
-        """The options of `me_keras.loso` among these: of the reference."""
-        names = [field.name for field in dataclasses.fields(Options)]
-        return Options(**{name: getattr(self, name) for name in names})

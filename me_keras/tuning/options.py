@@ -2,10 +2,9 @@
 
 import dataclasses
 
-from me_keras.options import Options
+from me_keras.options import ManyRuns
 from pipelines import cli
 from pipelines.cli import option
-from pipelines.schema import OptionError
 
 TUNERS = ("random", "hyperband", "bayesian")
 OBJECTIVES = {"uf1": "max", "uar": "max", "accuracy": "max", "loss": "min"}
@@ -89,19 +88,7 @@ class TuningOptions:
 
 
 @dataclasses.dataclass(frozen=True)
-class SearchOptions(Options):
+class SearchOptions(ManyRuns):
     """A search. `out` is its folder, by default tuning/<dataset>-<scope>-<tuner>."""
 
     search: TuningOptions = TuningOptions()
-
-    def __post_init__(self):
-        if self.execution.shard or self.execution.merge:
-            raise OptionError("shard and merge are for me_keras.loso: a search has --jobs")
-        if self.execution.strategy == "multiworker":
-            raise OptionError("strategy multiworker is for me_keras.loso: trials run side by side")
-
-    @property
-    def start(self) -> Options:
-        """The options of `me_keras.loso` among these."""
-        names = [field.name for field in dataclasses.fields(Options)]
-        return Options(**{name: getattr(self, name) for name in names})

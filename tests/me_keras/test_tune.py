@@ -82,7 +82,7 @@ def test_misuse_is_one_line_and_2(run, capsys, tmp_path, extra, message):
     "extra, message",
     [
         (["--max-trials", "0"], "max_trials must be at least 1"),
-        (["--shard", "1/2"], "a search has --jobs"),
+        (["--shard", "1/2"], "here there is --jobs"),
         (["--width", "16"], "--width is now --hidden-dim"),
     ],
 )

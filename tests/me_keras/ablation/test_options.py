@@ -8,7 +8,7 @@ from pipelines.schema import OptionError
 
 @pytest.mark.parametrize("values", [{"shard": "1/2"}, {"merge": True}, {"strategy": "multiworker"}])
 def test_what_is_for_a_single_run_is_refused(values):
-    with pytest.raises(OptionError, match="for me_keras.loso: an ablation has --jobs"):
+    with pytest.raises(OptionError, match="for me_keras.loso: here there is --jobs"):
         cli.replace(AblationOptions(), **values)
 
 
