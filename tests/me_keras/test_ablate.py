@@ -83,7 +83,7 @@ def test_misuse_is_one_line_and_2(run, capsys, tmp_path, extra, message):
 def test_what_is_for_loso_is_refused_with_the_flags(run, capsys, extra):
     with pytest.raises(SystemExit) as caught:
         run(*extra)
-    assert caught.value.code == 2 and "an ablation has --jobs" in capsys.readouterr().err
+    assert caught.value.code == 2 and "here there is --jobs" in capsys.readouterr().err
 
 
 def test_a_failed_row_is_named_and_1(run, capsys, monkeypatch):
