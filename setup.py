@@ -31,10 +31,22 @@ TEST = [
     "kubernetes-validate",  # carries the schemas of Kubernetes, for deploy/
     "pyyaml",  # reads both
     "requests",  # a second HTTP client, for the development server
+    "nbclient",  # runs the notebook
+    "ipykernel",  # its kernel
     "playwright",  # drives Chromium, where there is one, to see the HTML pages as people do
 ]
-RAY = ["ray>=2.40; python_version >= '3.10'"]  # folds on a cluster
-MLFLOW = ["mlflow-skinny>=3.10; python_version >= '3.10'"]  # its client: runs, trials, models
+# Extras, of which some have no release for Python 3.9
+LATER = "; python_version >= '3.10'"
+RAY = ["ray>=2.40" + LATER]  # folds on a cluster
+MLFLOW = ["mlflow-skinny>=3.10" + LATER]  # its client: runs, trials, models
+WEB = ["gradio>=6" + LATER]  # the page to try it
+ONNX = [
+    "tf2onnx>=1.17" + LATER,  # writes ONNX files
+    "onnx<1.19" + LATER,  # for it; 1.19 needs a newer ml_dtypes than TensorFlow 2.15 takes
+    "onnxruntime" + LATER,  # runs them
+]
+DOCS = ["mkdocs-material" + LATER, "mkdocstrings[python]" + LATER]  # the documentation site
+EXTRAS = [*RAY, *MLFLOW, *WEB, *ONNX]
 
 setup(
     name="me-keras",
@@ -84,8 +96,11 @@ setup(
     extras_require={
         "ray": RAY,
         "mlflow": MLFLOW,
-        "test": [*TEST, *RAY, *MLFLOW],
-        "dev": [*TEST, *RAY, *MLFLOW, "ruff", "mypy"],
+        "web": WEB,
+        "onnx": ONNX,
+        "docs": DOCS,
+        "test": [*TEST, *EXTRAS],
+        "dev": [*TEST, *EXTRAS, *DOCS, "build", "ruff", "mypy"],  # build: the wheel
     },
     entry_points={
         "console_scripts": [
