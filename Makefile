@@ -24,7 +24,7 @@ FOUND = $(shell for p in $(TRIED); do "$$p" -c "$(SUITS)" 2>/dev/null && { echo 
 PIP_FLAGS ?=
 PIP = ME_KERAS_STACK=$(HOLDS) $(BIN)/python -m pip --quiet --disable-pip-version-check
 DEMO ?= --out runs/demo
-PYTEST := -m pytest -n 2 --dist loadfile
+PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 OF_KERAS := $(addprefix tests/me_keras/,layers models test_compat.py test_losses.py test_keras_metrics.py test_optimizer.py test_training.py)
 
 # Mistakes, each one line and exit code 2

@@ -1,5 +1,6 @@
 """Every test starts from the same seeds, and TensorFlow keeps quiet."""
 
+import collections
 import contextlib
 import gc
 import os
@@ -12,6 +13,12 @@ os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")  # as `me_keras.parallel` o
 
 import numpy as np
 import pytest
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests first: a long one that came last would be waited for by all workers."""
+    slow = collections.Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])  # stable: a file stays in one piece
 
 
 @pytest.fixture(autouse=True)
