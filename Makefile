@@ -38,7 +38,7 @@ NO_PYTHON = found none of Python $(VERSIONS) with venv$(if $(PYTHON), at $(PYTHO
   its face models inside has no wheel for it yet. Install Python $(firstword $(filter 3.12,$(VERSIONS)) 3.11), or say \
   where one is: make PYTHON=/path/to/python
 
-.PHONY: demo test quick-test keras-test test-pythons lint types bench wheels clean .venv
+.PHONY: demo test quick-test keras-test test-pythons lint types bench docs wheels dist dist-try clean .venv
 
 demo: $(READY)
 	$(BIN)/python -m me_keras.loso --dataset synthetic $(DEMO)
@@ -73,6 +73,10 @@ types: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
+# The documentation site, into site/; Python 3.10 or newer
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 .venv: $(READY)
 
 # The environment's folder, and the stack that it is for
@@ -91,5 +95,18 @@ wheels: $(VENV)/.stack
 	$(PIP) download --dest wheels $(PIP_FLAGS) -c $(CONSTRAINTS) '.[dev]'
 	@rm -rf *.egg-info
 
+# A release: dist/*.whl and dist/*.tar.gz, for both stacks. Their contents are tested.
+dist: $(READY)
+	rm -rf dist build
+	ME_KERAS_STACK= $(BIN)/python -m build --no-isolation --outdir dist
+	@rm -rf build *.egg-info
+	$(BIN)/python -m pytest -q tests/test_dist.py
+
+# The wheel in an environment of its own, asked from elsewhere; takes minutes
+dist-try: dist
+	$(BIN)/python -m venv build/try
+	build/try/bin/python -m pip --quiet install $(PIP_FLAGS) -c $(CONSTRAINTS) dist/*.whl
+	cd build/try && bin/me-keras --version && bin/me-keras --help && bin/me-keras loso --help >help.txt
+
 clean:
-	rm -rf .venv .venv-* build *.egg-info
+	rm -rf .venv .venv-* build dist site *.egg-info

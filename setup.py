@@ -60,6 +60,7 @@ setup(
         "me_keras": [
             "weights/displacement.npz",  # where the generator starts from
             "evaluation/pages/templates/*.j2",  # HTML
+            "webpage/templates/*",  # of the page to try it
         ]
     },
     python_requires=">=3.9,<3.13",  # mediapipe, below, has no wheel for 3.13
@@ -104,12 +105,14 @@ setup(
     },
     entry_points={
         "console_scripts": [
+            "me-keras = me_keras.__main__:main",
             "me-keras-loso = me_keras.loso:main",
             "me-keras-tune = me_keras.tune:main",
             "me-keras-ablate = me_keras.ablate:main",
             "me-keras-compare = me_keras.compare:main",
             "me-keras-export = me_keras.export:main",
             "me-keras-predict = me_keras.predict:main",
+            "me-keras-web = me_keras.web:main",
             "me-keras-serve = me_keras.serve:main",
             "me-keras-pretrain = me_keras.pretrain:main",
             "me-keras-machine = me_keras.doctor:main",

@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import json
 import pathlib
+import re
 import sys
 import typing
 
@@ -16,7 +17,17 @@ from pipelines.exits import run
 from pipelines.schema import OptionError
 
 __all__ = ["Leaf", "check", "from_json", "leaves", "option", "parse", "read_json"]
-__all__ += ["replace", "run", "to_json", "value_of", "words"]
+__all__ += ["release", "replace", "run", "to_json", "value_of", "words"]
+
+
+def release() -> str:
+    """The version of me-keras, "0.3.0": also in a checkout that was never installed.
+
+    `pipelines` does not import `me_keras`, so its source is read, as `setup.py` reads it.
+    """
+    source = pathlib.Path(__file__).parents[1] / "me_keras" / "__init__.py"
+    found = re.search(r'^__version__ = "(.+)"$', source.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else "unknown"
 
 
 def option(
@@ -112,7 +123,13 @@ def leaves(record_class) -> dict[str, Leaf]:
 
 
 def value_of(record, name):
-    """The value of the option `name` of a nested record."""
+    """The value of the option `name` of a nested record.
+
+    Examples:
+        >>> from pipelines.options import DataOptions
+        >>> value_of(DataOptions(), "image_size")
+        128
+    """
     for part in leaves(type(record))[name].path:
         record = getattr(record, part)
     return record
@@ -123,6 +140,12 @@ def replace(record, **values):
 
     Raises:
         OptionError: an unknown name, or a value that is not allowed.
+
+    Examples:
+        >>> from pipelines.options import DataOptions
+        >>> data = replace(DataOptions(), dataset="smic", image_size=64)  # however deep they lie
+        >>> data.preparation.dataset, data.preparation.image_size
+        ('smic', 64)
     """
     known, changes = leaves(type(record)), {}
     for name, value in values.items():
@@ -216,6 +239,9 @@ def parse(record_class, argv, prog, description, epilog="", renamed=None, ignore
     Exits with code 2 and one line for an unknown flag, a wrong value, or a bad configuration file.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
+    if argv == ["--version"]:  # of a command with an option of this name, too
+        print(f"me-keras {release()}")
+        sys.exit(0)
     parser = _parser(record_class, prog, description, epilog, everything="--help-all" in argv)
     for old, new in (renamed or {}).items():
         flag = "--" + old.replace("_", "-")
@@ -251,6 +277,9 @@ def _parser(record_class, prog, description, epilog, everything):
         parser.add_argument("--help-all", action="help", help="show every option and exit")
     parser.add_argument("--config", metavar="FILE", default=None, help="JSON of options; flags win")
     parser.add_argument("--debug", action="store_true", help="show tracebacks of all errors")
+    if "version" not in found:
+        name, text = f"me-keras {release()}", "show the version and exit"
+        parser.add_argument("--version", action="version", version=name, help=text)
     groups: dict[type, typing.Any] = {}
     for leaf in found.values():
         if leaf.owner not in groups:

@@ -1,19 +1,30 @@
-"""Writes a run's model as a version for TensorFlow Serving, with its contract and warm-up."""
+"""Writes a run's model as a version for TensorFlow Serving, with its contract and warm-up.
+
+An ONNX or TensorFlow Lite file is added to a version: see `edge`.
+"""
 
 from __future__ import annotations
 
 import datetime
+import importlib.util
 import pathlib
 
 from pipelines import exits
 from pipelines.progress import say
-from pipelines.schema import MIRRORED_REGIONS, REGIONS
+from pipelines.schema import MIRRORED_REGIONS, REGIONS, OptionError
 
 DEFAULT_OUT = "saved_models/frl_dgt"
+FORMATS = ("savedmodel", "onnx", "tflite")
 
 
 def export_model(
-    run, out=DEFAULT_OUT, version=None, seed=None, data_root=None, prepared=None
+    run,
+    out=DEFAULT_OUT,
+    version=None,
+    seed=None,
+    data_root=None,
+    prepared=None,
+    format="savedmodel",
 ) -> pathlib.Path:
     """Exports the model of a run, trained on all its subjects.
 
@@ -26,16 +37,55 @@ def export_model(
         version: int; None for the next.
         seed: int, of the training; None for the run's first.
         data_root, prepared: where the run's database and its prepared form are now, if they moved.
+        format: "savedmodel"; or "onnx" or "tflite", a file `model.<format>` more in the version
+            that holds this model: `version`, or the highest. Where there is none, it is made.
     Returns:
         the version's folder.
     Raises:
+        OptionError: the format's packages are missing, or it cannot hold the model.
         DataError: the run, its data or the version cannot be used. OSError: the disk is full.
-        FloatingPointError: training diverged.
+        FloatingPointError: training diverged, or a file answers otherwise than the SavedModel.
     """
     from me_keras.exporting import trained, versions
 
-    versions.check_free(out, version)  # before any long step
-    return write_version(trained.train_on_all(run, seed, data_root, prepared), out, version)
+    check_format(format)
+    if format == "savedmodel":
+        versions.check_free(out, version)  # before any long step
+    model = trained.train_on_all(run, seed, data_root, prepared)
+    if format == "savedmodel":
+        return write_version(model, out, version)
+    from me_keras.exporting import edge
+
+    folder = _version_of(model, out, version) or write_version(model, out, version)
+    edge.write(model, folder, format)
+    return folder
+
+
+def check_format(format) -> None:
+    """Raises OptionError for an unknown format, or one whose packages are not installed."""
+    if format not in FORMATS:
+        raise OptionError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
+    needed = ("tf2onnx", "onnxruntime") if format == "onnx" else ()
+    if not all(map(importlib.util.find_spec, needed)):
+        raise OptionError(
+            "--format onnx needs me-keras[onnx], on Python 3.10 or newer: pip install "
+            "'me-keras[onnx]'"
+        )
+
+
+def _version_of(model, out, version):
+    """The folder of `version`, or the highest, if it holds this model; None if there is none."""
+    from me_keras.exporting import contract, versions
+
+    number = version or max(versions.numbers(out), default=0)
+    if number not in versions.numbers(out):
+        return None
+    folder = pathlib.Path(out) / str(number)
+    promised = contract.read_contract(folder)
+    if (promised["data"], promised.get("training")) == (model.data, model.training):
+        return folder
+    versions.check_free(out, version)  # it was asked for by its number, and holds another model
+    return None
 
 
 def write_version(model, out, version=None) -> pathlib.Path:

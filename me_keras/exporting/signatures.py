@@ -130,9 +130,9 @@ class Signatures:
 
     def _recognised(self, inputs):
         """The model's outputs with `probabilities` and `attention`, as leave-one-out measured."""
-        outputs = dict(self._once(inputs))
-        if self.mirrored_regions is not None:
-            mirrored = dict(self._once(self._mirrored(inputs)))
+        faces = [inputs] if self.mirrored_regions is None else [inputs, self._mirrored(inputs)]
+        outputs, *others = self._each(faces)
+        for mirrored in others:
             order = self.mirrored_regions
             mirrored["attention"] = tf.gather(mirrored["attention"], order, axis=1)  # (b, r)
             for name in ("attention", "probabilities"):
@@ -141,6 +141,10 @@ class Signatures:
             frames = inputs["onset"], inputs["apex"]
             outputs["figures"] = motion_figures(*frames, outputs["warped"], outputs["displacement"])
         return outputs
+
+    def _each(self, faces):
+        """The model's outputs for each of the dicts of inputs, a list."""
+        return [dict(self._once(inputs)) for inputs in faces]
 
     def _mirrored(self, inputs):
         mirrored = {n: tf.reverse(v, [2]) for n, v in inputs.items() if n != "regions"}
@@ -165,18 +169,22 @@ class Signatures:
         }
 
 
-def save(signatures, folder):
-    """Writes the SavedModel: the variables and the signatures, no Python object of ours."""
+def by_place(signatures, name, specs):
+    """The function of a signature with its inputs by place, as `input_signature` gives them."""
+    function, names = signatures.function(name), [spec.name for spec in specs]
+    return lambda *values: function(**dict(zip(names, values)))
+
+
+def save(signatures, folder, chosen=None):
+    """Writes the SavedModel: the variables and the signatures, no Python object of ours.
+
+    Args:
+        chosen: the signatures with their inputs, as `Signatures.specs` returns all; None for these.
+    """
     archive = keras.export.ExportArchive()
     archive.track(signatures.model)
-
-    def by_place(name, specs):
-        """The function of a signature with its inputs by place, as `input_signature` gives them."""
-        function, names = signatures.function(name), [spec.name for spec in specs]
-        return lambda *values: function(**dict(zip(names, values)))
-
-    for name, specs in signatures.specs().items():
-        archive.add_endpoint(name, by_place(name, specs), input_signature=specs)
+    for name, specs in (chosen or signatures.specs()).items():
+        archive.add_endpoint(name, by_place(signatures, name, specs), input_signature=specs)
     with contextlib.redirect_stdout(io.StringIO()):  # it prints a long summary
         archive.write_out(str(folder))
 

@@ -9,6 +9,7 @@ import os
 import platform
 import textwrap
 
+from me_keras import __version__
 from me_keras.machine import findings, hardware
 from me_keras.machine.trial import Trial
 from pipelines import stack
@@ -73,7 +74,11 @@ def look() -> Machine:
         python=platform.python_version(),
         system=f"{platform.system()} {platform.machine()}",
         stack=stack.installed(),
-        packages={"tensorflow": tf.__version__} | {n: v for n, v in versions.items() if v},
+        packages={
+            "tensorflow": tf.__version__,
+            **{name: version for name, version in versions.items() if version},
+            "me-keras": __version__,
+        },
         processor=hardware.processor(),
         load=os.getloadavg()[0],
         memory=hardware.memory(),

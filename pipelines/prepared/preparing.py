@@ -15,7 +15,7 @@ import os
 import pathlib
 import sys
 
-from pipelines import databases, files, parallel, protocols, schema
+from pipelines import cli, databases, files, parallel, protocols, schema
 from pipelines.options import PreparationOptions
 from pipelines.prepared import manifest as manifests
 from pipelines.prepared import records
@@ -282,7 +282,8 @@ def _common_size(entries):
 def _versions():
     from importlib import metadata
 
-    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
+    python = ".".join(map(str, sys.version_info[:3]))
+    versions = {"me-keras": cli.release(), "python": python}
     for name in ("numpy", "opencv-contrib-python", "mediapipe", "tensorflow"):
         try:
             versions[name] = metadata.version(name)

@@ -1,4 +1,5 @@
 import errno
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -25,7 +26,7 @@ def test_a_run_is_asked_for(capsys):
     assert code == 2 and lines == ["error: --run is required: the folder of a run of me_keras.loso"]
     with pytest.raises(SystemExit):
         export.main(["--run", "x", "--version", "0"])
-    assert "--version must be at least 1, got 0" in capsys.readouterr().err
+    assert "version must be at least 1, got 0" in capsys.readouterr().err
 
 
 def test_mistakes_are_one_line_before_any_work(tmp_path, capsys, monkeypatch):
@@ -82,3 +83,22 @@ def test_options_say_where_the_data_are_now(monkeypatch, tmp_path, capsys):
     assert asked == [("r", 3, ("a=1", "b=2"), "p")]
     said = capsys.readouterr().out
     assert said == f"{tmp_path / '1'}: 0.0 MiB; serve {tmp_path} as {tmp_path.name}\n"
+
+
+def test_a_file_is_named_and_its_packages_are_asked_for_first(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(trained, "train_on_all", lambda *_: pytest.fail("worked for nothing"))
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: None if n == "tf2onnx" else found(n))
+    code, lines = run("--run", "r", "--format", "onnx", capsys=capsys)
+    assert code == 2 and lines == [
+        "error: --format onnx needs me-keras[onnx], on Python 3.10 or newer: pip install "
+        "'me-keras[onnx]'"
+    ]
+    with pytest.raises(SystemExit):
+        export.main(["--run", "r", "--format", "coreml"])
+    assert "invalid choice: 'coreml'" in capsys.readouterr().err
+    (tmp_path / "model.tflite").write_bytes(bytes(2**19))
+    monkeypatch.setattr("me_keras.export_model", lambda **options: tmp_path, raising=False)
+    assert export.main(["--run", "r", "--format", "tflite"]) == 0
+    line = f"{tmp_path / 'model.tflite'}: 0.50 MiB, with the contract in it\n"
+    assert capsys.readouterr().out == line

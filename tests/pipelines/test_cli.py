@@ -106,6 +106,29 @@ def test_help_shows_what_people_use_and_help_all_the_rest(capsys):
     assert order[0] < texts[1].index("--rate") < order[1] < texts[1].index("--model {a,b}")
 
 
+@dataclasses.dataclass(frozen=True)
+class Numbered:
+    """What has versions of its own."""
+
+    version: int = cli.option(1, "a number")
+
+
+def test_the_version_is_that_of_the_source(capsys):
+    import me_keras
+
+    assert cli.release() == me_keras.__version__
+    for record_class, argv in (
+        (Options, ["--version"]),
+        (Options, ["--fast", "--version"]),
+        (Numbered, ["--version"]),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            cli.parse(record_class, argv, "prog", "doc")
+        assert stop.value.code == 0
+        assert capsys.readouterr().out == f"me-keras {me_keras.__version__}\n"
+    assert cli.parse(Numbered, ["--version", "3"], "prog", "doc")[0] == Numbered(3)
+
+
 def test_options_by_name():
     options = cli.replace(Options(), hidden_dim=4, rate=0.1, fast=True)
     assert options == Options(Data(rate=0.1, model=Model(hidden_dim=4)), True)

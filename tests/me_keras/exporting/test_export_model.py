@@ -1,5 +1,6 @@
 """A version is written whole or not at all; `test_export` has the disk that is full."""
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -10,7 +11,8 @@ import exported
 import pytest
 import tensorflow as tf
 
-from me_keras.exporting import card, contract, versions, warmup
+from me_keras.exporting import card, contract, edge, export_model, trained, versions, warmup
+from pipelines.schema import DataError, OptionError
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -28,6 +30,29 @@ def test_a_version_is_whole(version, tiny):
     assert promised["versions"]["tensorflow"] == tf.__version__
     assert {*promised["signatures"]} >= {"serving_default", "serving_bytes", "displacement"}
     assert len(warmup.read(version)) == 5 * len(warmup.BATCHES)
+
+
+def test_a_file_goes_into_the_version_of_its_model(tmp_path, monkeypatch):
+    model = exported.tiny("ststnet", image_size=28, motion="precomputed")
+    other = dataclasses.replace(model, training={**model.training, "seed": 6})
+    out, written = tmp_path / "ststnet", []
+    monkeypatch.setattr(edge, "write", lambda model, folder, kind: written.append((folder, kind)))
+
+    def asked(found, **options):
+        monkeypatch.setattr(trained, "train_on_all", lambda *_: found)
+        return export_model.export_model("run", out, format="tflite", **options)
+
+    assert asked(model) == out / "1"  # made, since there was none
+    assert asked(model) == asked(model, version=1) == out / "1"
+    with pytest.raises(DataError, match="1 exists, and a version is never overwritten"):
+        asked(other, version=1)
+    assert asked(other) == out / "2" and versions.numbers(out) == [1, 2]
+    assert asked(model, version=1) == out / "1"
+    assert written == [(out / number, "tflite") for number in ("1", "1", "1", "2", "1")]
+    with pytest.raises(
+        OptionError, match="format must be one of savedmodel, onnx, tflite, got 'x'"
+    ):
+        export_model.export_model("run", out, format="x")
 
 
 KILLED = """

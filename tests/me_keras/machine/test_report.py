@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from machine_fixture import H100, MACHINE, TRIAL, with_gpus
 
+import me_keras
 from me_keras.machine import findings, hardware, report, trial
 from me_keras.machine.report import Report
 
@@ -110,6 +111,7 @@ def test_the_gpus_that_tensorflow_sees_are_named_and_shared(devices, monkeypatch
     assert grown == [(known[0], True), (known[1], True)]  # a GPU may be somebody else's, too
     assert machine.gpus == (H100,) and machine.variables == {"CUDA_VISIBLE_DEVICES": "0,1"}
     assert machine.packages["tensorflow"] == tf.__version__
+    assert machine.packages["me-keras"] == me_keras.__version__
     assert machine.stack in ("design", "current") and machine.processor.usable >= 1
 
 
