@@ -28,6 +28,13 @@ def wheel(displacement: np.ndarray, limit: float) -> np.ndarray:
         limit: px that the full colour stands for; what is longer is shown like it.
     Returns:
         (..., 3) float in [0, 1], RGB.
+
+    Examples:
+        >>> still, right = wheel(np.array([[0.0, 0.0], [2.0, 0.0]]), limit=2.0)
+        >>> still.tolist()  # white
+        [1.0, 1.0, 1.0]
+        >>> (255 * right).round().astype(int).tolist()  # red
+        [214, 39, 40]
     """
     dx, dy = displacement[..., 0], displacement[..., 1]
     count = len(_HUES)
@@ -47,7 +54,12 @@ def legend(pixels: int) -> np.ndarray:
 
 
 def nice_limit(length: np.ndarray, least: float) -> float:
-    """The end of a scale for these lengths: a round number that 99.5 % of them do not exceed."""
+    """The end of a scale for these lengths: a round number that 99.5 % of them do not exceed.
+
+    Examples:
+        >>> nice_limit(np.array([0.2, 1.7, 2.3]), least=1.0)
+        2.5
+    """
     wanted = max(float(np.percentile(length, 99.5)), least)
     step = 10 ** np.floor(np.log10(wanted)) / 2
     return float(np.ceil(wanted / step - 1e-6) * step)

@@ -74,6 +74,14 @@ def photometric(onset, warped):
         onset, warped: `(b, h, w, 1)` float in [0, 1].
     Returns:
         `(b,)` float32, in units of local contrast.
+
+    Examples:
+        >>> onset = np.random.default_rng(0).random((1, 32, 32, 1), np.float32)
+        >>> same, brighter, moved = onset, onset + 0.1, np.roll(onset, 1, axis=2)
+        >>> [round(photometric(onset, other).numpy().item(), 2) for other in (same, brighter)]
+        [0.05, 0.05]
+        >>> photometric(onset, moved).numpy().item() > 0.5
+        True
     """
     onset, warped = onset[..., 0], warped[..., 0]
     difference = warped - onset  # (b, h, w)
@@ -160,6 +168,11 @@ def endpoint_error(truth, displacement):
         truth, displacement: `(b, h, w, 2)` float, pixels.
     Returns:
         `(b,)` float32, pixels.
+
+    Examples:
+        >>> truth = np.zeros((1, 16, 16, 2), np.float32)
+        >>> round(endpoint_error(truth, truth + np.float32([3, 4])).numpy().item(), 3)
+        5.0
     """
     apart = tf.reduce_sum(tf.square(displacement - truth), axis=-1)  # (b, h, w)
     return _mean_inside(tf.sqrt(apart + 1e-6))

@@ -26,6 +26,12 @@ def confusion(labels, predictions, num_classes=3):
     Raises:
         ValueError: if the lengths differ, nothing is given, or an id is out of range (a missing
             prediction, say).
+
+    Examples:
+        >>> confusion([0, 0, 1, 2], [0, 1, 1, 2])
+        array([[1, 1, 0],
+               [0, 1, 0],
+               [0, 0, 1]])
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     if labels.shape != predictions.shape or labels.ndim != 1 or not len(labels):
@@ -62,12 +68,23 @@ def uf1(matrix):
     Returns:
         `(…)` float64 in [0, 1].
     Reference: MEGC2019.
+
+    Examples:
+        >>> uf1(confusion([0, 0, 1, 1], [0, 0, 1, 1], num_classes=2)).item()
+        1.0
+        >>> round(uf1(confusion([0, 0, 0, 1, 2], [0, 0, 1, 1, 0])).item(), 3)
+        0.444
     """
     return np.mean(per_class_f1(matrix), axis=-1)
 
 
 def uar(matrix):
-    """Unweighted average recall: mean over classes of TP / N. Arguments as `uf1`."""
+    """Unweighted average recall: mean over classes of TP / N. Arguments as `uf1`.
+
+    Examples:
+        >>> round(uar(confusion([0, 0, 0, 1, 2], [0, 0, 1, 1, 0])).item(), 3)
+        0.556
+    """
     hits = np.diagonal(matrix, axis1=-2, axis2=-1)  # (…, k)
     return np.mean(_ratio(hits, np.sum(matrix, axis=-1)), axis=-1)
 

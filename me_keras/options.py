@@ -365,6 +365,11 @@ def resolve(options, kind):
 
     Raises:
         OptionError: the motion asked for cannot be had from such data, or not by this model.
+
+    Examples:
+        >>> resolved = resolve(Options(), "frames")
+        >>> resolved.model.motion, resolved.training.epochs
+        ('dgm', 30)
     """
     model, motion = MODELS[options.model.name], options.model.motion
     if motion is None:

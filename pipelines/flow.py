@@ -57,7 +57,13 @@ def tvl1(frames: np.ndarray) -> np.ndarray:
 
 
 def difference(frames: np.ndarray) -> np.ndarray:
-    """Apex minus onset, in [-1, 1]: (h, w, 1)."""
+    """Apex minus onset, in [-1, 1]: (h, w, 1).
+
+    Examples:
+        >>> frames = np.array([[[0, 255]], [[51, 255]]], np.uint8)  # two frames of 1 x 2 px
+        >>> print(difference(frames)[..., 0])
+        [[0.2 0. ]]
+    """
     return ((frames[-1].astype(np.float32) - frames[0]) / 255.0)[..., None]
 
 
@@ -90,6 +96,14 @@ def strain(flow: np.ndarray) -> np.ndarray:
     """Optical strain of a flow (h, w, 2): sqrt(ux² + vy² + (uy + vx)² / 2), (h, w) float32.
 
     Blind to translation: what is left of head motion does not show.
+
+    Examples:
+        >>> x, y = np.meshgrid(np.arange(4.0), np.arange(4.0))
+        >>> stretched = np.dstack([0.1 * x, 0 * y])  # a tenth longer from left to right
+        >>> print(strain(stretched)[0, 0].round(4))
+        0.1
+        >>> print(strain(stretched + 5.0)[0, 0].round(4))  # blind to translation
+        0.1
     """
     uy, ux = np.gradient(flow[..., 0])
     vy, vx = np.gradient(flow[..., 1])

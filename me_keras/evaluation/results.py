@@ -111,7 +111,12 @@ def read_run(folder):
 
 
 def fold_path(out, seed, group, suffix=".json"):
-    """Where a fold's record lies: out/folds/seed-0/smic_s01.json; its model: ….keras."""
+    """Where a fold's record lies: out/folds/seed-0/smic_s01.json; its model: ….keras.
+
+    Examples:
+        >>> fold_path("runs/demo", 0, "synthetic/s01").as_posix()
+        'runs/demo/folds/seed-0/synthetic_s01.json'
+    """
     name = re.sub(r"[^A-Za-z0-9.-]", "_", group)
     return pathlib.Path(out) / "folds" / f"seed-{seed}" / f"{name}{suffix}"
 

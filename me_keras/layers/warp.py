@@ -23,6 +23,12 @@ def dense_warp(image, displacement, gather=tf.gather):
     Reference: Jaderberg et al., 2015, arXiv:1506.02025, sec. 3.3. Deviation: clamps instead of
     zero-padding. Values and both gradients are those of tensorflow-addons' `dense_image_warp`
     at `-displacement[..., ::-1]`.
+
+    Examples:
+        >>> apex = np.arange(5, dtype=np.float32).reshape(1, 1, 5, 1).repeat(2, axis=1)
+        >>> right = np.zeros((1, 2, 5, 2), np.float32) + [1.0, 0.0]  # each point moved by 1 px
+        >>> dense_warp(apex, right)[0, 0, :, 0].numpy().tolist()  # clamped at the border
+        [1.0, 2.0, 3.0, 4.0, 4.0]
     """
     displacement = planes(displacement)  # (2, b, h, w)
     dx, dy = tf.unstack(tf.where(tf.math.is_finite(displacement), displacement, 0.0))

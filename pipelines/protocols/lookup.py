@@ -19,6 +19,12 @@ def choose(dataset: str, name: str | None = None) -> Protocol:
     """The protocol `name`, or the field's usual one, checked against the dataset.
 
     Raises DataError for an unknown name, or a protocol that the dataset lacks the databases for.
+
+    Examples:
+        >>> choose("casme2").name
+        'casme2-3'
+        >>> choose("casme2", "casme2-5").classes
+        ('disgust', 'happiness', 'others', 'repression', 'surprise')
     """
     fitting = names(dataset)
     if not fitting:
@@ -35,7 +41,12 @@ def choose(dataset: str, name: str | None = None) -> Protocol:
 
 
 def names(dataset: str | None = None) -> tuple[str, ...]:
-    """Names of the protocols that `dataset` can serve, its default first; of all when None."""
+    """Names of the protocols that `dataset` can serve, its default first; of all when None.
+
+    Examples:
+        >>> names("samm")
+        ('samm-3', 'samm-5')
+    """
     if dataset is None:
         return tuple(table.PROTOCOLS)
     held = set(table.MEMBERS.get(dataset, (dataset,)))
