@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 SHARED = pathlib.Path(__file__).parents[1] / ".." / "shared" / "data"
 FEW = {"num_subjects": 4, "clips_per_class": 4, "frame_size": (320, 240), "num_frames": 8}
-SHORT = ["--epochs", "12", "--warmup-epochs", "1", "--batch-size", "16"]
+SHORT = ["--image-size", "64", "--epochs", "12", "--warmup-epochs", "1", "--batch-size", "16"]
 
 
 def evaluate(tmp_path, monkeypatch, *extra, amplitude=None, dataset="synthetic"):
