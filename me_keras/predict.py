@@ -12,6 +12,7 @@ EXAMPLES = """examples:
   python -m me_keras.predict --onset neutral.png --apex peak.png
   python -m me_keras.predict --clip s01_ne_01/ --fps 100 --figure answer.png
   python -m me_keras.predict --clip interview.mp4 --figure answer.png --csv windows.csv
+  python -m me_keras.predict --clip interview.mp4 --events interview.eaf --face left
   python -m me_keras.predict --clip clip.avi --explain why.png --regions motion.csv
   python -m me_keras.predict --clip a.avi b.avi c/ --json - --server grpc://localhost:8500
 

@@ -25,6 +25,10 @@ MISPLACED = 0.03
 UNLIKE = 0.5
 
 
+class SeveralFaces(DataError):
+    """More than one face, and no choice between them."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Alignment:
     """How faces were aligned for the model, and where their motion came from.
@@ -84,14 +88,15 @@ def align_pair(
             frame.
         name: what an error message calls the onset frame.
     Raises:
-        DataError: no face on the onset frame or on the apex; several, with `face` "only".
+        DataError: no face on the onset frame or on the apex.
+        SeveralFaces: more than one, with `face` "only".
     """
     from pipelines.faces import align, landmarks
 
     if face == "only":
         count = len(landmarks.detect_all(images[0], name))
         if count > 1:
-            raise DataError(
+            raise SeveralFaces(
                 f"{name}: {count} faces; cut the images to one, or take the largest with "
                 "--face largest"
             )

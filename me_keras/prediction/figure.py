@@ -205,6 +205,8 @@ def _timeline(axes, prediction):
     shares[~absent] = [w.probabilities for w in windows if not w.problem]
     dot = float(np.clip(1500 / len(windows), 5, 22))  # points squared: many windows, small dots
     axes.axvspan(at(prediction, "first"), at(prediction, "last"), color="#eeeae0", zorder=0)
+    for event in prediction.events:
+        axes.axvspan(at(event, "start"), at(event, "end"), color=RED, alpha=0.15, zorder=1)
     for i, name in enumerate(prediction.classes):
         colour, share = _class_colour(i), shares[:, i]
         axes.plot(middle, share, color=colour, linewidth=1, alpha=0.4)
@@ -218,7 +220,7 @@ def _timeline(axes, prediction):
     axes.set(
         xlim=(at(windows[0], "first"), at(windows[-1], "last")), ylim=(-0.06, 1.06),
         yticks=[0, 0.5, 1], title="h  probability, a point per window; hollow: no motion above "
-        "noise; shaded: shown above",
+        "noise; shaded: shown above; red: events",
     )  # fmt: skip
     axes.set_xlabel("seconds" if known else "frame", labelpad=2)
     axes.legend(

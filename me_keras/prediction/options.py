@@ -8,9 +8,10 @@ from pipelines import cli
 from pipelines.cli import option
 from pipelines.schema import OptionError
 
-FACES = ("only", "largest")
+FACES = ("only", "largest", "left", "right", "middle")
 FIGURES = (".png", ".pdf", ".svg")
 TEXTS = ("json", "csv", "regions")  # what can be written to the terminal
+EVENTS = (".csv", ".txt", ".eaf")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,12 @@ class ClipOptions:
         None, "seconds from one window to the next (default: half a window)", within="(0, inf)"
     )
     max_frames: int = option(64, "frames looked at in a window, evenly spread", least=3)
-    face: str = option("only", "what to do with several faces: refuse, or take the largest", FACES)
+    face: str = option(
+        "only",
+        "which of several faces: only refuses them; else the largest, or the one at the left, "
+        "right or middle of the picture, which is then followed along the video",
+        FACES,
+    )
 
     def __post_init__(self):
         cli.check(self)
@@ -78,6 +84,13 @@ class OutputOptions:
         None,
         "FILE",
     )
+    events: Optional[str] = option(
+        None,
+        "write when the face moved, what moved and the class: .csv, or for ELAN .eaf or .txt; of "
+        "several clips NAME-<clip>.csv",
+        None,
+        "FILE",
+    )
     figure: Optional[str] = option(
         None, "draw the answer (.png, .pdf, .svg); of several clips NAME-<clip>.png", None, "FILE"
     )
@@ -100,10 +113,10 @@ class OutputOptions:
         texts = [name for name in TEXTS if getattr(self, name) == "-"]
         if len(texts) > 1:
             raise OptionError(f"--{texts[0]} - and --{texts[1]} - cannot share the terminal")
-        for name in ("figure", "explain"):
+        for name, endings in {"figure": FIGURES, "explain": FIGURES, "events": EVENTS}.items():
             path = getattr(self, name)
-            if path and pathlib.Path(path).suffix.lower() not in FIGURES:
-                raise OptionError(f"--{name} must end in {', '.join(FIGURES)}, got {path!r}")
+            if path and pathlib.Path(path).suffix.lower() not in endings:
+                raise OptionError(f"--{name} must end in {', '.join(endings)}, got {path!r}")
 
 
 @dataclasses.dataclass(frozen=True)

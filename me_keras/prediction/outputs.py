@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from me_keras.prediction import explanation, figure, regions, table
+from me_keras.prediction import events, explanation, figure, regions, table
 from me_keras.prediction.options import TEXTS
 from pipelines import files
 from pipelines.schema import OptionError
@@ -18,7 +18,7 @@ FIGURES = ("figure", "explain")
 
 def check_places(options) -> None:
     """Raises OptionError if a file of `OutputOptions` cannot be written where it is to be."""
-    for name in (*TEXTS, *FIGURES, "save_pair"):
+    for name in (*TEXTS, *FIGURES, "events", "save_pair"):
         path, flag = getattr(options, name), "--" + name.replace("_", "-")
         if path in (None, "-"):
             continue
@@ -35,7 +35,7 @@ def check_places(options) -> None:
 
 
 def write(options, predictions, failed, tracks=None) -> None:
-    """Writes what `OutputOptions` ask for, figures last.
+    """Writes what `OutputOptions` ask for, figures and then events last.
 
     Args:
         predictions: dict of source to `Prediction`.
@@ -43,6 +43,7 @@ def write(options, predictions, failed, tracks=None) -> None:
         tracks: dict of source to its `regions.FrameMotion`s, for `regions`.
     Raises:
         OSError: a file cannot be written; it names it.
+        DataError: annotations of events need times that are unknown.
     """
     found = list(predictions.values())
     texts = [(options.json, table.as_json(found, failed)), (options.csv, table.as_csv(found))]
@@ -60,11 +61,19 @@ def write(options, predictions, failed, tracks=None) -> None:
     for option in FIGURES:
         if not getattr(options, option):
             continue
-        path = pathlib.Path(getattr(options, option))
         for source, prediction in predictions.items():
-            name = f"-{names[source]}" if names[source] else ""
-            place = path.with_name(f"{path.stem}{name}{path.suffix}")
+            place = _of_clip(getattr(options, option), names[source])
             (figure if option == "figure" else explanation).save(prediction, place)
+    if options.events:
+        for source, prediction in predictions.items():
+            place = _of_clip(options.events, names[source])
+            files.write_whole(place, events.as_file(prediction, place))
+
+
+def _of_clip(path, name):
+    """The file of a clip: NAME.png, or of several NAME-<clip>.png."""
+    path = pathlib.Path(path)
+    return path.with_name(f"{path.stem}-{name}{path.suffix}") if name else path
 
 
 def _names(sources):

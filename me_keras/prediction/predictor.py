@@ -8,13 +8,15 @@ import typing
 import numpy as np
 
 from me_keras.interpretation import occlusion
-from me_keras.prediction import alignment, regions, result, sources, windows
+from me_keras.prediction import alignment, faces, regions, result, sources, spotting, windows
 from me_keras.prediction import model as models
 from me_keras.prediction.options import ClipOptions
+from me_keras.prediction.watched import Watched, gap_notes, movement_notes
 from pipelines.progress import Progress
 from pipelines.schema import DataError
 
 MANY = 10  # windows from which progress is shown
+SLOW = 50  # frames per second, below which micro-expressions may fall between frames
 
 
 class Predictor:
@@ -108,20 +110,104 @@ class Predictor:
 def _predict(footage, model, spans, options):
     """The `Prediction` of a clip, of its windows `spans`."""
     answered: list = [None] * len(spans)
-    best = _Best()
-    for number, window, picture in _answers(footage, model, spans, options):
+    best, watched, chooser = _Best(), Watched(footage), faces.Chooser(options.face)
+    for number, window, picture in _answers(footage, model, spans, options, watched, chooser):
         answered[number] = window
         if picture is not None:
             best.add(window, picture)
     if best.window is None:
         raise DataError(f"{footage.name}: no window can be used; the first: {answered[0].problem}")
-    facts = {**vars(best.window), "notes": (*footage.notes, *best.window.notes)}
+    notes = [*footage.notes, *_pace_notes(footage, spans, options), *gap_notes(watched.gaps)]
+    if len(spans) == 1:
+        events = _only_event(footage, best.window, best.picture, watched)
+    else:
+        least = spotting.LEAST_PX * model.alignment.image_size / 128
+        movements = watched.movements(least, options.window)
+        notes += movement_notes(movements)
+        events = _events(footage, model, movements, answered, options, chooser)
+    facts = {**vars(best.window), "notes": (*notes, *best.window.notes)}
     return result.Prediction(
         **facts,
         source=footage.name,
         model=model.name,
         picture=best.picture,
         windows=tuple(answered),
+        events=tuple(events),
+        gaps=watched.gaps,
+    )
+
+
+def _pace_notes(footage, spans, options):
+    """What is to be said of how often the face was filmed, and looked at."""
+    notes = []
+    if footage.seconds is not None:
+        rate = 1 / float(np.median(np.diff(footage.seconds)))
+        if round(rate) < SLOW:
+            notes.append(
+                f"{rate:.0f} frames per second: a micro-expression lasts under half a second; film "
+                "at about 100"
+            )
+    looked = {frame for span in spans for frame in windows.spread(span, options.max_frames)}
+    among = len({frame for span in spans for frame in range(span.first, span.last + 1)})
+    if len(looked) < among:
+        notes.append(f"{among - len(looked)} of {among} frames skipped: raise --max-frames")
+    return notes
+
+
+def _only_event(footage, window, picture, watched):
+    """The event of a clip that is looked at as a whole: its motion, if it is beyond doubt."""
+    if not window.moved or window.doubtful:
+        return []
+    (path,) = watched.paths
+    apex = int(np.searchsorted(path.frames, window.apex))
+    pull = path.places[apex] - path.places[0]
+    start, end = path.frames[spotting.extent(path.places, apex, pull)].tolist()
+    return [_event(footage, window, picture, (start, window.apex, end), (0,))]
+
+
+def _events(footage, model, movements, answered, options, chooser):
+    """Asks the model about start and apex of each movement that may be a micro-expression."""
+    places = [m for m in movements if m.kind == "micro" and m.start < m.apex]
+    frames = [windows.spread(windows.Span(m.start, m.apex), options.max_frames) for m in places]
+    images = windows.read_windows(footage, frames)
+    events, batch = [], []
+    for number, shown in enumerate(_with_progress(images, len(places), footage.name, "event")):
+        start, apex, end = places[number].start, places[number].apex, places[number].end
+        try:
+            shown = faces.cut(shown, chooser.box_at(start))
+            face = "only" if options.face == "only" else "largest"
+            pair = alignment.align_pair(shown, model.alignment, face, False, footage.labels[start])
+        except DataError:  # seen in its windows, but not well enough to be compared
+            continue
+        batch.append((number, _place(footage, windows.Span(start, end), apex), pair, None))
+    for at in range(0, len(batch), models.BATCH):
+        for number, window, picture in _ask(model, batch[at : at + models.BATCH]):
+            if window.moved and not window.doubtful:
+                moment = places[number].start, places[number].apex, places[number].end
+                own = [
+                    index
+                    for index, other in enumerate(answered)
+                    if other.last >= moment[0] and other.first <= moment[-1]
+                ]
+                events.append(_event(footage, window, picture, moment, tuple(own)))
+    return events
+
+
+def _event(footage, window, picture, moment, numbers):
+    """The `Event` of a window: `moment` is its start, apex and end, `numbers` its windows."""
+    places = dict(zip(("start", "apex", "end"), moment))
+    seconds = None
+    if footage.seconds is not None:
+        seconds = {name: round(float(footage.seconds[at]), 6) for name, at in places.items()}
+    reading = picture.reading
+    return result.Event(
+        **places,
+        seconds=seconds,
+        predicted=window.predicted,
+        probability=float(max(window.probabilities)),
+        windows=numbers,
+        regions=reading.regions,
+        units=reading.units,
     )
 
 
@@ -142,25 +228,30 @@ class _Best:
             self.window, self.picture = self._recent[chosen]
 
 
-def _answers(footage, model, spans, options):
+def _answers(footage, model, spans, options, watched, chooser):
     """Yields (number, `Window`, its `Picture` or None) of each of the windows `spans`.
 
     A window without a face has a problem in place of an answer; a single one raises it.
     """
     frames = [windows.spread(span, options.max_frames) for span in spans]
     images = windows.read_windows(footage, frames)
+    face = "only" if options.face == "only" else "largest"
     spot = options.apex_frame is None
     batch: list = []
-    for number, window in enumerate(_with_progress(images, len(spans), footage.name)):
+    for number, window in enumerate(_with_progress(images, len(spans), footage.name, "window")):
         span, name = spans[number], footage.labels[spans[number].first]
         try:
-            pair = alignment.align_pair(window, model.alignment, options.face, spot, name)
+            window = faces.cut(window, chooser.box(span.first, window[0], name))
+            pair = alignment.align_pair(window, model.alignment, face, spot, name)
             place = _place(footage, span, frames[number][pair.apex])
             seen = [frames[number][index] for index in pair.seen]
+            watched.add(frames[number], pair)
             batch.append((number, place, pair, _film(footage, seen, pair)))
         except DataError as error:
             if len(spans) == 1:
                 raise
+            until = spans[number + 1].first if number + 1 < len(spans) else span.last + 1
+            watched.add_lost([frame for frame in frames[number] if frame < until], error)
             place = _place(footage, span, None)
             yield number, result.Window(**place, classes=model.classes, problem=str(error)), None
         if batch and (len(batch) == models.BATCH or number == len(spans) - 1):
@@ -214,11 +305,11 @@ def _film(footage, numbers, pair):
     return result.Film(pair.film, pair.regions, tuple(numbers), times)
 
 
-def _with_progress(images, count, name):
+def _with_progress(images, count, name, unit):
     if count < MANY:
         yield from images
         return
-    with Progress(count, name, "window") as progress:
+    with Progress(count, name, unit) as progress:
         for window in images:
             yield window
             progress.update()

@@ -110,14 +110,15 @@ def rise(windows: typing.Sequence[Window]) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """Overlapping windows of a recording in which the face moved: one expression, as a rule.
+    """A micro-movement of a recording: the face moves out and comes back.
 
     Attributes:
-        start, end: the frames between which the motion lies, to within a window.
-        apex: frame of the strongest motion.
+        start, apex, end: frames; before and after them it does not move.
         seconds: dict of when they were taken; None where unknown.
-        predicted: class of the window that shows it best, with its `probability`.
-        windows: indices of its windows.
+        predicted: class of the pair of start and apex, with its `probability`.
+        windows: indices of the windows that it lies in.
+        regions: how each region moved from start to apex.
+        units: the likely action units.
     """
 
     start: int
@@ -127,34 +128,42 @@ class Event:
     predicted: str
     probability: float
     windows: tuple[int, ...]
+    regions: tuple[motion_units.RegionMotion, ...] = ()
+    units: tuple[motion_units.LikelyUnit, ...] = ()
+
+    @property
+    def moved(self) -> tuple[motion_units.RegionMotion, ...]:
+        """The regions that moved, the most moved first."""
+        moved = (region for region in self.regions if region.direction != motion_units.STILL)
+        return tuple(sorted(moved, key=lambda region: -region.length))
 
     def to_json(self) -> dict:
-        """The event as JSON can hold it."""
-        return {**dataclasses.asdict(self), "windows": list(self.windows)}
+        """The event as JSON can hold it; of its regions those that moved."""
+        places = ("start", "apex", "end", "seconds", "predicted", "probability")
+        record = {name: getattr(self, name) for name in places}
+        record["windows"] = list(self.windows)
+        return record | motion_units.Reading(self.moved, self.units).to_json()
 
 
-def find_events(windows: typing.Sequence[Window]) -> tuple[Event, ...]:
-    """The events along a recording: runs of overlapping windows that moved beyond doubt."""
-    runs: list[list[int]] = []
-    for index, window in enumerate(windows):
-        if window.moved and not window.doubtful:
-            if not runs or windows[runs[-1][-1]].last < window.first:
-                runs.append([])
-            runs[-1].append(index)
-    return tuple(_event(windows, run) for run in runs)
+@dataclasses.dataclass(frozen=True)
+class Gap:
+    """Frames of a recording without an answer.
 
+    Attributes:
+        first, last: frames. seconds: dict of when they were taken; None where unknown.
+        reason: "no face".
+    """
 
-def _event(windows, run):
-    first, last = windows[run[0]], windows[run[-1]]
-    best = windows[run[rise([windows[index] for index in run])]]
-    seconds = None
-    if first.seconds:
-        places = {"start": (first, "first"), "apex": (best, "apex"), "end": (last, "last")}
-        seconds = {name: window.seconds[at] for name, (window, at) in places.items()}
-    probability = float(max(best.probabilities))
-    return Event(
-        first.first, best.apex, last.last, seconds, best.predicted, probability, tuple(run)
-    )
+    first: int
+    last: int
+    seconds: dict | None
+    reason: str
+
+    def __str__(self):
+        if self.seconds is None:
+            return f"frames {self.first} to {self.last}"
+        times = "{first:.2f} s to {last:.2f} s".format(**self.seconds)
+        return f"{times} (frames {self.first} to {self.last})"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -214,12 +223,16 @@ class Prediction(Window):
         model: what answered: a folder, or an address.
         picture: images, displacement, regions and attention.
         windows: all windows along a long recording; the only one of a clip.
+        events: the micro-movements, in order.
+        gaps: where no face was found.
     """
 
     source: str = ""
     model: str = ""
     picture: Picture | None = None
     windows: tuple[Window, ...] = ()
+    events: tuple[Event, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def reading(self) -> motion_units.Reading:
@@ -227,11 +240,6 @@ class Prediction(Window):
         picture: typing.Any = self.picture
         reading = picture.reading
         return reading if self.moved else dataclasses.replace(reading, units=())
-
-    @property
-    def events(self) -> tuple[Event, ...]:
-        """`find_events` of its windows."""
-        return find_events(self.windows)
 
     def to_json(self) -> dict:
         """The prediction as JSON can hold it, without the images."""
@@ -244,6 +252,7 @@ class Prediction(Window):
                 record["occlusion"] = dict(zip(self.picture.region_names, falls))
             record |= self.reading.to_json()
         record["events"] = [event.to_json() for event in self.events]
+        record["gaps"] = [dataclasses.asdict(gap) for gap in self.gaps]
         record["windows"] = [window.to_json() for window in self.windows]
         return record
 

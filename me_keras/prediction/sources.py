@@ -10,14 +10,18 @@ import dataclasses
 import os
 import pathlib
 import typing
+from contextlib import nullcontext
 
 import numpy as np
 
 from me_keras.prediction import containers
 from pipelines import silence
 from pipelines.faces import frames as frame_files
+from pipelines.progress import Progress
 from pipelines.schema import DataError
 
+CHUNK = 2000  # frames whose times are read between two words of progress
+MANY = 20000  # frames of a video from which there is any
 PTS = 71  # cv2.CAP_PROP_PTS, new in OpenCV 4.11: time of the last frame, in frames; older ones: 0
 Reader = typing.Callable[[typing.Sequence[int]], typing.Iterator[np.ndarray]]
 
@@ -114,8 +118,7 @@ def _footage(name, count, seconds, read, labels=None, notes=()):
 def _video(path, fps):
     if not path.is_file():
         raise DataError(f"{path}: no such file or folder")
-    with silence.without_stderr():  # FFmpeg's complaints are told in one line of ours
-        scan = _scan(path)
+    scan = _scan(path)
     stamps, notes = scan.stamps, []
     if not stamps:
         raise DataError(
@@ -157,18 +160,37 @@ class _Scan(typing.NamedTuple):
 def _scan(path):
     import cv2
 
-    capture = cv2.VideoCapture(str(path))
-    rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
-    turn = containers.read_turn(path, capture.get(cv2.CAP_PROP_ORIENTATION_META))
-    stamps: list[float] = []
-    late = 0.0
-    while capture.grab():
-        if not stamps:  # where frames are counted by the end's time, those before the start count
-            late = capture.get(PTS)
-        stamps.append(capture.get(cv2.CAP_PROP_POS_MSEC))
+    with silence.without_stderr():  # FFmpeg's complaints are told in one line of ours
+        capture = cv2.VideoCapture(str(path))
+        rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        turn = containers.read_turn(path, capture.get(cv2.CAP_PROP_ORIENTATION_META))
+    long = Progress(int(count), f"{path}, times", "frame") if count > MANY else nullcontext()
+    grabbed: list[tuple[float, float]] = []
+    full = True
+    with long as progress:
+        while full:
+            some = _grab(capture)
+            grabbed += some
+            full = len(some) == CHUNK
+            if progress:
+                progress.update(len(some))
     capture.release()
+    stamps = [stamp for stamp, _ in grabbed]
     rate = rate if np.isfinite(rate) and rate > 0 else 0.0
+    # Where frames are counted by the end's time, those before the start count.
+    late = grabbed[0][1] if grabbed else 0.0
     return _Scan(stamps, rate, int(max(count - late, 0)), turn)
+
+
+def _grab(capture):
+    """The time, ms, and the number of the next `CHUNK` frames, or of those that are left."""
+    import cv2
+
+    found: list[tuple[float, float]] = []
+    with silence.without_stderr():
+        while len(found) < CHUNK and capture.grab():
+            found.append((capture.get(cv2.CAP_PROP_POS_MSEC), capture.get(PTS)))
+    return found
 
 
 def _decode(path, indices, turn):

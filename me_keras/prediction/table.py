@@ -9,8 +9,10 @@ import typing
 
 import numpy as np
 
+from me_keras.prediction.events import in_words
 from me_keras.prediction.result import GAIN, Prediction, Window, decimals, when
 
+MOST = 2  # regions named of an event
 SHOWN = 20  # windows of a recording printed; all of them are in --csv and --json
 
 
@@ -31,27 +33,27 @@ def _events(prediction):
     """A line per event of a recording."""
     found = prediction.events
     lines = [f"{prediction.source}: {len(found)} event{'s' * (len(found) != 1)}"]
-    rows = [["event", "class", "p", "start", "apex", "end"]]
+    rows = [["event", "class", "p", "start", "apex", "end", "moved most"]]
     for number, event in enumerate(found, start=1):
         places = [when(event, name) for name in ("start", "apex", "end")]
-        rows.append([str(number), event.predicted, f"{event.probability:.3f}", *places])
+        most = ", ".join(in_words(region) for region in event.moved[:MOST])
+        rows.append([str(number), event.predicted, f"{event.probability:.3f}", *places, most])
     return [*lines, *_columns(rows)] if found else lines
 
 
 def _recording(prediction, head):
-    shown = prediction.windows
+    shown = answered = [window for window in prediction.windows if not window.problem]
     if len(shown) > SHOWN:
         strongest = np.argsort([-np.nan_to_num(w.mean_displacement) for w in shown], kind="stable")
         shown = [shown[i] for i in sorted(strongest[:SHOWN])]
     rows = [["window", *head[1:]]]
     rows += [[_span(window), *_cells(window)] for window in shown]
-    answered = sum(not window.problem for window in prediction.windows)
     moved = sum(window.moved for window in prediction.windows)
     title = (
-        f"{prediction.source}: {len(prediction.windows)} windows, {answered} answered, "
+        f"{prediction.source}: {len(prediction.windows)} windows, {len(answered)} answered, "
         f"{moved} with motion above noise (*)"
     )
-    if len(shown) < len(prediction.windows):
+    if len(shown) < len(answered):
         title += f"; the {SHOWN} with most motion, all of them with --csv or --json"
     return [title, *_columns(rows)]
 
@@ -95,6 +97,9 @@ MEANING = {
     "gain, explained": f"{GAIN}; gain over the image, explained over the face, without the "
     "noise of single pixels",
     "mean_displacement_px, max_displacement_px": "over the face, px of the aligned face",
+    "events": "micro-movements: the face moves out and comes back; their regions and action units "
+    "are those that moved from start to apex",
+    "gaps": "frames without a face",
     "moved": "whether the face moved more than noise alone makes it seem to",
     "attention": "share of the attention that each region receives",
     "occlusion": "how far the probability of the class falls when the region has not moved; with "

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from xml.etree import ElementTree
 
 import cv2
 import embedded_server
@@ -140,6 +141,24 @@ def test_why_and_how_every_frame_moved(run, tmp_path):
     assert len(out.splitlines()) == 1 + 2 * len(table)
 
 
+def test_events_as_a_table_and_for_elan(run, tmp_path):
+    ends = {end: tmp_path / f"e.{end}" for end in ("csv", "txt", "eaf")}
+    for path in ends.values():
+        assert run("--clip", "clip.avi", "--events", str(path))[0] == 0
+    (event,) = pd.read_csv(ends["csv"]).to_dict("records")
+    assert event["start"] < event["apex"] <= event["end"] and event["moved"]
+    assert event["apex_s"] == pytest.approx(event["apex"] / 50, abs=1e-3)
+    slots = ElementTree.parse(ends["eaf"]).getroot().iter("TIME_SLOT")
+    times = [int(slot.attrib["TIME_VALUE"]) for slot in slots]
+    assert times == [round(1000 * event[name]) for name in ("start_s", "end_s")]
+    assert ends["txt"].read_text().startswith("micro-expression\t00:00:00.")
+    code, out, err = run("--clip", "folder", "clip.avi", "--events", str(tmp_path / "f.txt"))
+    assert code == 2 and "folder: nothing tells when its frames were taken" in err
+    assert rows(out)[0].startswith("folder")  # the answer is told all the same
+    assert run("--clip", "folder", "clip.avi", "--events", str(tmp_path / "f.csv"))[0] == 0
+    assert {"f-folder.csv", "f-clip.csv"} <= {path.name for path in tmp_path.iterdir()}
+
+
 def test_of_several_clips_the_good_ones_are_answered(run, tmp_path):
     path = tmp_path / "f.png"
     code, out, err = run("--clip", "text.mp4", "clip.avi", "folder", "--figure", str(path))
@@ -181,6 +200,7 @@ def test_what_cannot_be_used_is_one_line(run, arguments, message):
         (["--figure", "absent/x.png"], "--figure absent/x.png: cannot be written: no folder"),
         (["--figure", "dir.png"], "--figure dir.png: a folder, not a file"),
         (["--explain", "dir.png"], "--explain dir.png: a folder, not a file"),
+        (["--events", "absent/x.eaf"], "--events absent/x.eaf: cannot be written: no folder"),
         (["--regions", "absent/x.csv"], "--regions absent/x.csv: cannot be written: no folder"),
         (["--save-pair", "clip.avi"], "--save-pair clip.avi: a file, not a folder"),
         (["--save-pair", "a/b/c"], "--save-pair a/b/c: cannot be written: no folder a/b"),

@@ -31,6 +31,8 @@ def test_outputs():
         OutputOptions(figure="a.docx")
     with pytest.raises(OptionError, match=r"--explain must end in .png, .pdf, .svg, got 'a'"):
         OutputOptions(explain="a")
+    with pytest.raises(OptionError, match=r"--events must end in .csv, .txt, .eaf, got 'a.xml'"):
+        OutputOptions(events="a.xml")
     with pytest.raises(OptionError, match="--json - and --csv - cannot share the terminal"):
         OutputOptions(json="-", csv="-")
     with pytest.raises(OptionError, match="--csv - and --regions - cannot share the terminal"):

@@ -57,8 +57,61 @@ def test_the_window_with_most_motion_is_shown_and_a_rise_before_its_fall(spec, f
     assert found.onset < apex <= found.apex + 2 and found.first <= starts + 4  # not its fall
     assert found.mean_displacement >= 0.5 * max(w.mean_displacement for w in found.windows)
     assert not found.windows[0].moved and "no motion above noise" in found.windows[0].notes[-1]
+
+
+@pytest.fixture(scope="module")
+def recording(spec, frames):
+    """Thirty frames per second: a still face, an expression that comes and goes, a still face."""
+    rise = frames[: spec.apex + 1]
+    return [*[frames[0]] * 20, *rise, *rise[-2::-1], *[frames[0]] * 20]
+
+
+def test_the_event_of_a_recording(spec, recording, predictor):
+    found = predictor(recording, fps=30)
     (event,) = found.events
-    assert event.start <= starts < apex <= event.end and abs(event.apex - apex) <= 2
+    assert abs(event.start - 20) <= 1 and abs(event.end - (20 + 2 * spec.apex)) <= 1
+    assert abs(event.apex - (20 + spec.apex)) <= 1
+    assert event.seconds["start"] == pytest.approx(event.start / 30, abs=1e-6)
+    assert any(found.windows[index].moved for index in event.windows)
+    pair = predictor(recording, onset_frame=event.start, apex_frame=event.apex)
+    assert event.predicted == pair.predicted  # the model was asked about these two
+    assert event.probability == pytest.approx(max(pair.probabilities), abs=0.02)
+    assert event.moved and event.moved[0].length >= event.moved[-1].length > 0.2
+    assert any("30 frames per second" in note for note in found.notes)
+
+
+def test_the_event_of_a_clip_is_the_clip_without_what_is_still(spec, recording, predictor):
+    film = recording[10:]
+    (event,) = predictor(film, fps=100).events
+    assert event.start >= 9 and abs(event.apex - (10 + spec.apex)) <= 1 and event.windows == (0,)
+    assert abs(event.end - (10 + 2 * spec.apex)) <= 1
+    assert predictor([film[0]] * 12, fps=100).events == ()
+
+
+def test_a_recording_without_a_face_for_a_while(recording, predictor):
+    """Said once, by frames and seconds; on either side all goes on."""
+    wall = np.full_like(recording[0], 128)
+    found = predictor([*recording, *[wall] * 40, *recording], fps=30)
+    assert len(found.events) == 2
+    (gap,) = found.gaps
+    start = len(recording)
+    assert gap.first == start and 0 <= gap.last - (start + 39) <= 8 and gap.reason == "no face"
+    assert gap.seconds["first"] == pytest.approx(start / 30, abs=1e-5)
+    assert f"no face {gap}" in found.notes
+
+
+def test_skipped_frames_are_said(frames, predictor):
+    film = [image for image in frames for _ in range(4)]
+    notes = predictor(film, max_frames=12).notes
+    assert f"{4 * len(frames) - 12} of {4 * len(frames)} frames skipped" in notes[0]
+
+
+def test_one_of_two_faces(recording, predictor):
+    """The face at the left moves, that at the right does not."""
+    film = [np.concatenate([frame, recording[0]], axis=1) for frame in recording]
+    left, right = (predictor(film[20:32], face=side) for side in ("left", "right"))
+    assert left.max_displacement > 2
+    assert right.max_displacement < 0.2
 
 
 def test_windows_without_a_face_are_listed_and_the_others_answered(frames, predictor):

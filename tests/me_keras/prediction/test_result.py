@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from me_keras.interpretation.motion_units import RegionMotion
 from me_keras.layers.regions import AVERAGE_REGIONS
 from me_keras.prediction import result
 from pipelines.schema import REGIONS
@@ -89,36 +90,30 @@ def test_json_of_a_prediction():
     assert record["seconds"]["apex"] == 0.06 and record["windows"][0]["apex"] == 6
 
 
-def along(*windows):
-    """Windows (first, last, mean displacement, moved) of a recording of 100 frames a second."""
-    found = []
-    for first, last, mean, moved in windows:
-        places = {"first": first, "last": last, "onset": first, "apex": (first + last) // 2}
-        facts = {"seconds": {k: v / 100 for k, v in places.items()}, "mean_displacement": mean}
-        found.append(window(**places, **facts, explained=0.5 if moved else 0.0))
-    return found
+def test_an_event_tells_what_moved_the_most_first():
+    regions = (
+        RegionMotion("brow_left", 0.1, -0.8, 0.9, "up"),
+        RegionMotion("nose", 0.0, 0.0, 0.01, "still"),
+        RegionMotion("eye_left", 0.0, -1.1, 1.25, "up"),
+    )
+    event = result.Event(3, 9, 20, None, "positive", 0.7, (0, 1), regions)
+    assert [region.name for region in event.moved] == ["eye_left", "brow_left"]
+    record = json.loads(json.dumps(event.to_json()))
+    assert list(record["regions"]) == ["eye_left", "brow_left"] and record["windows"] == [0, 1]
+    assert record["regions"]["eye_left"]["direction"] == "up"
+    assert (record["start"], record["apex"], record["end"], record["seconds"]) == (3, 9, 20, None)
+    found = result.Prediction(**ANSWER, windows=(window(),), events=(event,))
+    assert found.to_json()["events"] == [event.to_json()]
 
 
-def test_overlapping_windows_that_moved_are_one_event():
-    windows = along(
-        (0, 50, 0.1, False), (25, 75, 0.4, True), (50, 100, 1.0, True), (75, 125, 0.9, True),
-        (100, 150, 0.1, False), (125, 175, 0.1, False), (150, 200, 0.6, True),
-    )  # fmt: skip
-    first, second = result.find_events(windows)
-    assert (first.start, first.apex, first.end, first.windows) == (25, 75, 125, (1, 2, 3))
-    assert (second.start, second.apex, second.end, second.windows) == (150, 175, 200, (6,))
-    assert first.seconds == {"start": 0.25, "apex": 0.75, "end": 1.25}
-    assert (first.predicted, first.probability) == ("positive", 0.7)
-    assert json.loads(json.dumps(first.to_json()))["windows"] == [1, 2, 3]
-
-
-def test_what_is_doubtful_still_or_unanswered_is_no_event():
-    windows = along((0, 50, 1.0, False), (25, 75, 1.0, True))
-    doubtful = dataclasses.replace(windows[1], doubtful=True, notes=("a head that moved too far",))
-    nothing = result.Window(0, 9, 0, None, None, CLASSES, problem="no face")
-    assert result.find_events([windows[0], doubtful, nothing]) == ()
-    unknown = dataclasses.replace(windows[1], seconds=None, notes=("turned by 180°",))
-    assert result.find_events([unknown])[0].seconds is None
+def test_a_gap_is_told_in_seconds_and_frames():
+    gap = result.Gap(160, 250, {"first": 3.2, "last": 5.0}, "no face")
+    assert str(gap) == "3.20 s to 5.00 s (frames 160 to 250)"
+    assert str(dataclasses.replace(gap, seconds=None)) == "frames 160 to 250"
+    record = result.Prediction(**ANSWER, windows=(window(),), gaps=(gap,)).to_json()
+    assert json.loads(json.dumps(record["gaps"])) == [
+        {"first": 160, "last": 250, "seconds": {"first": 3.2, "last": 5.0}, "reason": "no face"}
+    ]
 
 
 def test_decimals_have_no_negative_zero():

@@ -57,6 +57,16 @@ def test_a_video_with_the_time_stamps_of_its_container(tmp_path, suffix):
     np.testing.assert_array_equal(np.stack(list(footage.read([0, 3, 5]))), FRAMES[[0, 3, 5]])
 
 
+def test_a_long_video_is_counted_in_parts_and_progress_is_told(tmp_path, monkeypatch, capsys):
+    path = write_video(tmp_path / "clip.avi")
+    monkeypatch.setattr(sources, "MANY", 5)
+    for chunk in (2, 6, 4):  # also where a part ends with the video
+        monkeypatch.setattr(sources, "CHUNK", chunk)
+        footage = sources.open_source(path)
+        np.testing.assert_allclose(footage.seconds, np.arange(6) / 50, atol=5e-4)
+    assert "clip.avi, times: 4 of 6 frames" in capsys.readouterr().err
+
+
 def scan(stamps, rate):
     return sources._Scan(stamps, rate, len(stamps), containers.Turn())
 

@@ -5,6 +5,7 @@ import json
 
 import pandas as pd
 
+from me_keras.interpretation.motion_units import RegionMotion
 from me_keras.prediction import result, table
 
 CLASSES = ("negative", "positive")
@@ -24,9 +25,21 @@ def window(start, mean=0.5, **changes):
     )
 
 
-def prediction(source, windows):
+def prediction(source, windows, events=()):
     facts = dict(vars(windows[0]))
-    return result.Prediction(**facts, source=source, model="m/1", windows=tuple(windows))
+    return result.Prediction(
+        **facts, source=source, model="m/1", windows=tuple(windows), events=events
+    )
+
+
+def event(start, apex, end, windows):
+    seconds = {"start": start / 100, "apex": apex / 100, "end": end / 100}
+    regions = (
+        RegionMotion("brow_left", 0.1, -0.8, 0.9, "up"),
+        RegionMotion("nose", 0.0, 0.0, 0.01, "still"),
+        RegionMotion("eye_left", 0.0, -1.1, 1.25, "up"),
+    )
+    return result.Event(start, apex, end, seconds, "positive", 0.75, windows, regions)
 
 
 def test_a_row_per_clip():
@@ -50,13 +63,15 @@ def test_still_faces_stand_in_brackets_with_a_note():
 def test_windows_of_a_recording():
     windows = [window(0.25 * i, 0.1 * (i + 1)) for i in range(4)]
     windows[2] = result.Window(50, 99, 50, None, None, CLASSES, problem="no face found in x")
-    text = table.text([prediction("a.avi", windows)])
+    events = (event(10, 22, 41, (0, 1)),)
+    text = table.text([prediction("a.avi", windows, events)])
     assert "4 windows, 3 answered, 3 with motion above noise" in text
-    rows = text.splitlines()[-6:-2]
-    assert rows[0].startswith("0.00-0.50 s *") and "no face found in x" in rows[2]
+    rows = text.splitlines()[-5:-2]
+    assert rows[0].startswith("0.00-0.50 s *") and "no face found" not in text  # gaps tell it
     events = text.splitlines()[3:6]
     assert events[0] == "a.avi: 1 event"
-    assert events[2].split() == "1 positive 0.750 0 (0.000 s) 45 (0.450 s) 125 (1.250 s)".split()
+    places = "1 positive 0.750 10 (0.100 s) 22 (0.220 s) 41 (0.410 s)"
+    assert events[2].split() == f"{places} eye left 1.25 px up, brow left 0.90 px up".split()
 
 
 def test_only_the_strongest_of_many_windows_are_printed():
@@ -74,7 +89,8 @@ def test_only_the_strongest_of_many_windows_are_printed():
 def test_csv_has_a_row_per_window():
     windows = [window(0.0), window(0.25, notes=("a, b",))]
     windows.append(result.Window(50, 99, 50, None, None, CLASSES, problem="no face"))
-    read = pd.read_csv(io.StringIO(table.as_csv([prediction("a,b.avi", windows)])))
+    events = (event(10, 22, 41, (0, 1)),)
+    read = pd.read_csv(io.StringIO(table.as_csv([prediction("a,b.avi", windows, events)])))
     assert len(read) == 3 and set(table.CSV_COLUMNS) < set(read.columns)
     assert read["source"].tolist() == ["a,b.avi"] * 3
     assert read["p_positive"].tolist()[:2] == [0.75, 0.75] and read["p_positive"].isna()[2]
