@@ -75,7 +75,7 @@ setup(
         "grpcio",  # channels and servers for these stubs
         "numpy>=1.23.5,<2",  # numpy 2 breaks TensorFlow 2.15 and mediapipe 0.10.21
         "scikit-learn",  # splits by subject
-        "scipy",  # the paired permutation test, peaks along a recording; scikit-learn brings it anyway
+        "scipy",  # the permutation test, peaks along a film; scikit-learn brings it anyway
         "joblib",  # its loky: processes for clips, folds and trials, which notices one that died
         "filelock",  # one process at a time prepares a database, also on macOS
         "keras-tuner==1.4.8",

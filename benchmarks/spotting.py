@@ -124,7 +124,8 @@ def look(video, model=None):
     chosen = ClipOptions()
     spans = windows.plan(footage, chosen.window, chosen.window / 2)
     frames = [windows.spread(span, chosen.max_frames) for span in spans]
-    watched, curve = Watched(footage), {}
+    watched = Watched(footage)
+    curve: dict[int, float] = {}
     for numbers, shown in zip(frames, windows.read_windows(footage, frames)):
         pair = alignment.align_pair(shown, alignment.Alignment())
         watched.add(numbers, pair)
@@ -156,7 +157,7 @@ def differences(pair, numbers, fps, known):
             if frame not in small:
                 image = pair.film[numbers.index(frame)]
                 small[frame] = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-        field = flow.calc(small[number], small[number + later], None)
+        field = flow.calc(small[number], small[number + later], np.empty(0))
         length = np.linalg.norm(field - np.median(field, axis=(0, 1)), axis=-1)
         found[number] = scale * max(length[y1:y2, x1:x2].mean() for y1, x1, y2, x2 in boxes)
     return found
