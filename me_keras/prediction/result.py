@@ -9,6 +9,7 @@ import typing
 
 import numpy as np
 
+from me_keras import __version__
 from me_keras.interpretation import motion_units
 from me_keras.motion_figures import STILL_EXPLAINED, STILL_PX
 
@@ -243,7 +244,8 @@ class Prediction(Window):
 
     def to_json(self) -> dict:
         """The prediction as JSON can hold it, without the images."""
-        record = {"source": self.source, "model": self.model, **super().to_json()}
+        record = {"me_keras": __version__, "source": self.source, "model": self.model}
+        record |= super().to_json()
         if self.picture is not None:
             shares = (round(float(share), 6) for share in self.picture.attention)
             record["attention"] = dict(zip(self.picture.region_names, shares))

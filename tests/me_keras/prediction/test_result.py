@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 
+from me_keras import __version__
 from me_keras.interpretation.motion_units import RegionMotion
 from me_keras.layers.regions import AVERAGE_REGIONS
 from me_keras.prediction import result
@@ -74,6 +75,7 @@ def test_json_of_a_prediction():
         **ANSWER, source="a.avi", model="m/1", picture=picture, windows=(window(),)
     )
     record = json.loads(json.dumps(found.to_json()))
+    assert record["me_keras"] == __version__
     assert record["source"] == "a.avi" and record["predicted"] == "positive"
     assert record["probabilities"] == dict(zip(CLASSES, (0.1, 0.7, 0.2)))
     assert record["attention"]["chin"] == pytest.approx(0.2, abs=1e-5)
