@@ -244,7 +244,7 @@ class Prediction(Window):
 
     def to_json(self) -> dict:
         """The prediction as JSON can hold it, without the images."""
-        record = {"me_keras": __version__, "source": self.source, "model": self.model}
+        record: dict = {"me_keras": __version__, "source": self.source, "model": self.model}
         record |= super().to_json()
         if self.picture is not None:
             shares = (round(float(share), 6) for share in self.picture.attention)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import functools
 import io
 import typing
 
-import jinja2
 from markupsafe import Markup
 
+from me_keras.evaluation.pages import rendering
 from me_keras.interpretation import drawing, motion_units
 from me_keras.prediction import events, figure, regions, table
 from me_keras.prediction.displacement_only import NO_CLASS
@@ -18,28 +17,21 @@ from me_keras.webpage import charts, film, pictures
 from me_keras.webpage.measurement import Measurement
 
 MOST_UNITS, MOST_EVENTS = 5, 12  # shown; all of them are in the files
-CLASS_COLUMNS = (
-    "predicted",
-    f"p_{NO_CLASS}",
-    "class",
-    "probability",
-)  # of a table, that say nothing without a class
+# Of a table, those that say nothing where the model names no class.
+CLASS_COLUMNS = ("predicted", f"p_{NO_CLASS}", "class", "probability")
 
 
 def html(measurements: typing.Sequence[Measurement]) -> str:
     """What the page shows of a film: one answer, or two side by side."""
     facts = [_facts(found, f"answer-{i}") for i, found in enumerate(measurements, start=1)]
     several = len(facts) > 1
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(facts=facts, several=several, most_factor=film.FACTOR)
-    )
+    template = _template("report.html.j2")
+    return template.render(facts=facts, several=several, most_factor=film.FACTOR)
 
 
 def problem(text: str) -> str:
     """A sentence in place of an answer."""
-    return _environment().get_template("problem.html.j2").render(text=text)
+    return _template("problem.html.j2").render(text=text)
 
 
 def _facts(measurement, name):
@@ -148,15 +140,8 @@ def _figure(measurement):
     return drawn.getvalue()
 
 
-@functools.lru_cache(maxsize=1)
-def _environment():
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("me_keras.webpage"),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+def _template(name):
+    environment = rendering.environment("me_keras.webpage")
     environment.filters["spoken"] = drawing.spoken
     environment.globals["when"] = when
-    return environment
+    return environment.get_template(name)

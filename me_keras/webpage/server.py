@@ -55,9 +55,7 @@ def serve(
         uploads = Uploads(folder)
         page = _launch(models, uploads, host, port, max_mb, max_seconds)
         stack.callback(page.close, verbose=False)
-        stack.callback(
-            shutil.rmtree, folder, ignore_errors=True
-        )  # first, whoever may be waited for
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)  # first, whoever is waited for
         print(f"page on {page.local_url}", flush=True)
         stop = threading.Event()
         while not stop.wait(SWEEP_SECONDS):  # until a signal interrupts it

@@ -11,10 +11,11 @@ from markupsafe import Markup
 EQUAL, MOST = 0.02, 0.55  # opacity of a cell's colour: none below, text stays readable up to
 
 
-@functools.lru_cache(maxsize=1)
-def _environment():
+@functools.lru_cache
+def environment(package="me_keras.evaluation.pages") -> jinja2.Environment:
+    """The templates of a package: all values are escaped, and one that is missing is an error."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("me_keras.evaluation.pages"),
+        loader=jinja2.PackageLoader(package),
         undefined=jinja2.StrictUndefined,
         autoescape=True,
         trim_blocks=True,
@@ -38,7 +39,7 @@ def page(template, figures=None, **facts) -> str:
         figures: dict of `<svg>` elements, which are taken as they are; all else is escaped.
     """
     drawn = {name: Markup(text) for name, text in (figures or {}).items()}
-    return _environment().get_template(template).render(figures=drawn, **facts)
+    return environment().get_template(template).render(figures=drawn, **facts)
 
 
 def number(value, digits=3) -> str:
