@@ -13,7 +13,7 @@ import re
 from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (HERE / "me_keras" / "__init__.py").read_text())[1]
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "pipelines" / "__init__.py").read_text())[1]
 
 # From which Python on the current stack is installed.
 FROM = {"": "3.12", "design": "3.13", "current": "3.9"}.get(os.environ.get("ME_KERAS_STACK", ""))

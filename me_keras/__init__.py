@@ -8,9 +8,7 @@ every command answers at once.
 
 import importlib
 
-from pipelines import stack
-
-__version__ = "0.3.0"
+from pipelines import __version__, stack
 
 _PUBLIC = {
     "Options": "me_keras.options",
@@ -20,7 +18,7 @@ _PUBLIC = {
     "Predictor": "me_keras.prediction.predictor",
     "load_model": "me_keras.models.recognizer",
 }
-__all__ = [*_PUBLIC, "build_model"]
+__all__ = [*_PUBLIC, "build_model", "__version__"]
 
 
 def build_model(name="frl_dgt", **arguments):

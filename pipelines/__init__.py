@@ -2,3 +2,5 @@
 
 Nothing here imports `me_keras`.
 """
+
+__version__ = "0.3.0"  # of both packages: they are one distribution, me-keras

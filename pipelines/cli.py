@@ -9,25 +9,15 @@ import argparse
 import dataclasses
 import json
 import pathlib
-import re
 import sys
 import typing
 
+from pipelines import __version__
 from pipelines.exits import run
 from pipelines.schema import OptionError
 
 __all__ = ["Leaf", "check", "from_json", "leaves", "option", "parse", "read_json"]
-__all__ += ["release", "replace", "run", "to_json", "value_of", "words"]
-
-
-def release() -> str:
-    """The version of me-keras, "0.3.0": also in a checkout that was never installed.
-
-    `pipelines` does not import `me_keras`, so its source is read, as `setup.py` reads it.
-    """
-    source = pathlib.Path(__file__).parents[1] / "me_keras" / "__init__.py"
-    found = re.search(r'^__version__ = "(.+)"$', source.read_text(encoding="utf-8"), re.MULTILINE)
-    return found[1] if found else "unknown"
+__all__ += ["replace", "run", "to_json", "value_of", "words"]
 
 
 def option(
@@ -240,7 +230,7 @@ def parse(record_class, argv, prog, description, epilog="", renamed=None, ignore
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     if argv == ["--version"]:  # of a command with an option of this name, too
-        print(f"me-keras {release()}")
+        print(f"me-keras {__version__}")
         sys.exit(0)
     parser = _parser(record_class, prog, description, epilog, everything="--help-all" in argv)
     for old, new in (renamed or {}).items():
@@ -278,7 +268,7 @@ def _parser(record_class, prog, description, epilog, everything):
     parser.add_argument("--config", metavar="FILE", default=None, help="JSON of options; flags win")
     parser.add_argument("--debug", action="store_true", help="show tracebacks of all errors")
     if "version" not in found:
-        name, text = f"me-keras {release()}", "show the version and exit"
+        name, text = f"me-keras {__version__}", "show the version and exit"
         parser.add_argument("--version", action="version", version=name, help=text)
     groups: dict[type, typing.Any] = {}
     for leaf in found.values():

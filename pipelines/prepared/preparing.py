@@ -15,7 +15,7 @@ import os
 import pathlib
 import sys
 
-from pipelines import cli, databases, files, parallel, protocols, schema
+from pipelines import __version__, databases, files, parallel, protocols, schema
 from pipelines.options import PreparationOptions
 from pipelines.prepared import manifest as manifests
 from pipelines.prepared import records
@@ -283,7 +283,7 @@ def _versions():
     from importlib import metadata
 
     python = ".".join(map(str, sys.version_info[:3]))
-    versions = {"me-keras": cli.release(), "python": python}
+    versions = {"me-keras": __version__, "python": python}
     for name in ("numpy", "opencv-contrib-python", "mediapipe", "tensorflow"):
         try:
             versions[name] = metadata.version(name)

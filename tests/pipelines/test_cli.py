@@ -6,7 +6,7 @@ from typing import Optional
 
 import pytest
 
-from pipelines import cli
+from pipelines import __version__, cli
 from pipelines.schema import OptionError
 
 
@@ -114,9 +114,6 @@ class Numbered:
 
 
 def test_the_version_is_that_of_the_source(capsys):
-    import me_keras
-
-    assert cli.release() == me_keras.__version__
     for record_class, argv in (
         (Options, ["--version"]),
         (Options, ["--fast", "--version"]),
@@ -125,7 +122,7 @@ def test_the_version_is_that_of_the_source(capsys):
         with pytest.raises(SystemExit) as stop:
             cli.parse(record_class, argv, "prog", "doc")
         assert stop.value.code == 0
-        assert capsys.readouterr().out == f"me-keras {me_keras.__version__}\n"
+        assert capsys.readouterr().out == f"me-keras {__version__}\n"
     assert cli.parse(Numbered, ["--version", "3"], "prog", "doc")[0] == Numbered(3)
 
 

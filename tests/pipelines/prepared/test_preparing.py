@@ -14,7 +14,7 @@ import pytest
 from rendered import faces, layouts
 from rendered import smic as smic_releases
 
-from pipelines import cli, protocols
+from pipelines import __version__, protocols
 from pipelines.faces import align
 from pipelines.options import PreparationOptions
 from pipelines.prepared import (
@@ -57,7 +57,7 @@ def test_a_prepared_folder_is_what_a_dataset_reads(options):
     folder, manifest = prepare(options, "prepared", jobs=1)
     assert str(folder) == "prepared"
     assert manifest["format"] == 2 and manifest["kind"] == "frames"
-    assert manifest["versions"]["me-keras"] == cli.release()
+    assert manifest["versions"]["me-keras"] == __version__
     assert (manifest["frame_size"], manifest["image_size"], manifest["margin"]) == (144, 128, 8)
     assert [item["key"] for item in manifest["clips"]] == [
         "smic/s01/s01_ne_01",
