@@ -106,7 +106,8 @@ dist: $(READY)
 dist-try: dist
 	$(BIN)/python -m venv build/try
 	build/try/bin/python -m pip --quiet install $(PIP_FLAGS) -c $(CONSTRAINTS) dist/*.whl
-	cd build/try && bin/me-keras --version && bin/me-keras --help && bin/me-keras loso --help >help.txt
+	cd build/try && bin/me-keras --version && bin/me-keras --help && \
+	  bin/me-keras loso --dataset synthetic --out run --subjects s01 --epochs 1 --warmup-epochs 1
 
 clean:
 	rm -rf .venv .venv-* build dist site *.egg-info

@@ -4,7 +4,6 @@
 """
 
 import importlib
-import re
 import sys
 
 from me_keras import __version__
@@ -48,7 +47,7 @@ def _listing():
     lines = ["usage: me-keras COMMAND [options]", "       me-keras COMMAND --help | --version", ""]
     for name, module in COMMANDS.items():
         first, *_ = str(importlib.import_module(module).__doc__).splitlines()
-        lines.append(f"  {name:10} {re.sub('^python -m .+?: ', '', first)}")
+        lines.append(f"  {name:10} {first}")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""python -m me_keras.doctor: looks this machine over, trains a moment, and changes nothing.
+"""Looks this machine over, trains a moment, and changes nothing.
 
 Says which packages, cores, memory and GPUs there are, which of them TensorFlow uses, how fast the
 default model trains, and what is slow or wrong, each with a remedy. python -m pipelines.doctor

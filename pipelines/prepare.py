@@ -1,4 +1,4 @@
-"""python -m pipelines.prepare: from a copy of a database on disk to aligned TFRecords + manifest.
+"""From a copy of a database on disk to aligned TFRecords and their manifest.
 
 `python -m me_keras.loso` prepares by itself, into the same folder; this does only that.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing
 
 import numpy as np
@@ -29,7 +30,8 @@ class Predictor:
     clip, after that was found to be there.
 
     Args:
-        model: folder of an exported model, or one of its versions.
+        model: folder of an exported model, or one of its versions; or a `prediction.model.Model`
+            that is open.
         server: "grpc://host:8500" or "http://host:8501" of TensorFlow Serving, which is then asked
             instead; `model` only names the model and holds its contract.
     Raises:
@@ -37,7 +39,8 @@ class Predictor:
     """
 
     def __init__(self, model="saved_models/frl_dgt", server=None):
-        self._model = models.open_model(model, server)
+        is_folder = isinstance(model, (str, os.PathLike))
+        self._model = models.open_model(model, server) if is_folder else model
 
     def __call__(self, clip, **options) -> result.Prediction:
         """Says what is in a clip.

@@ -34,6 +34,22 @@ class FrameMotion:
     reading: motion_units.Reading
 
 
+def displacements(model, prediction) -> np.ndarray:
+    """The displacement from the onset to every frame of the window that a prediction shows, the
+    onset first: (n, S, S, 2) float32 px.
+
+    Args, raised: as of `track`.
+    """
+    film, size = prediction.picture.film, model.alignment.image_size
+    fields = [np.zeros((size, size, 2), np.float32)]  # the onset has not moved
+    pairs = alignment.pairs_with_onset(film.frames, film.regions, model.alignment.motion)
+    for start in range(0, len(pairs), model.batch):
+        inputs = alignment.model_inputs(pairs[start : start + model.batch], size)
+        moved = inputs.get("displacement")
+        fields.extend(model.ask(inputs)["displacement"] if moved is None else moved)
+    return np.stack(fields)
+
+
 def track(model, prediction) -> tuple[FrameMotion, ...]:
     """The motion of every frame of the window that a prediction shows, the onset first.
 
@@ -45,14 +61,7 @@ def track(model, prediction) -> tuple[FrameMotion, ...]:
         DataError: the model refuses, or cannot be reached.
     """
     film, picture = prediction.picture.film, prediction.picture
-    size = model.alignment.image_size
-    fields = [np.zeros((size, size, 2), np.float32)]  # the onset has not moved
-    pairs = alignment.pairs_with_onset(film.frames, film.regions, model.alignment.motion)
-    for start in range(0, len(pairs), model.batch):
-        inputs = alignment.model_inputs(pairs[start : start + model.batch], size)
-        moved = inputs["displacement"] if "displacement" in inputs else None
-        fields.extend(model.ask(inputs)["displacement"] if moved is None else moved)
-    times = film.seconds or [None] * len(fields)
+    times = film.seconds or [None] * len(film.numbers)
     places = {prediction.onset: "onset", prediction.apex: "apex"}
     return tuple(
         FrameMotion(
@@ -61,7 +70,7 @@ def track(model, prediction) -> tuple[FrameMotion, ...]:
             places.get(number, ""),
             motion_units.read(field, picture.regions, picture.region_names),
         )
-        for number, seconds, field in zip(film.numbers, times, fields)
+        for number, seconds, field in zip(film.numbers, times, displacements(model, prediction))
     )
 
 

@@ -9,7 +9,7 @@ import typing
 import numpy as np
 
 from me_keras.motion_figures import face_mask
-from me_keras.prediction import alignment, faces, sources
+from me_keras.prediction import faces, regions, sources
 from me_keras.prediction.displacement_only import names_classes
 from me_keras.prediction.options import ClipOptions
 from me_keras.prediction.predictor import Predictor
@@ -70,13 +70,6 @@ class Measurement:
         return np.linalg.norm(self.fields, axis=-1)[:, inside].mean(axis=1)
 
 
-class _Asking(Predictor):
-    """A `Predictor` of a model that is open."""
-
-    def __init__(self, model):
-        self._model = model
-
-
 class _Telling:
     """A model that says so before it is asked."""
 
@@ -121,8 +114,8 @@ def measure(
         limits.check(path, seconds, fps)
         footage = sources.open_source(path, fps)
         going(ALIGNING)
-        prediction = _Asking(telling)(path, **vars(options))
-        fields = _frame_fields(telling, prediction)
+        prediction = Predictor(telling)(path, **vars(options))
+        fields = regions.displacements(telling, prediction)
         (onset,) = footage.read([prediction.onset])
         landmarks = _landmarks(onset, face)
     except DataError as error:
@@ -155,15 +148,3 @@ def _told(problem, path):
     for words, ours in IN_WORDS.items():
         problem = problem.replace(words, ours)
     return problem
-
-
-def _frame_fields(model, prediction):
-    """The displacement of every frame of the window that a prediction shows: (n, S, S, 2)."""
-    film, size = prediction.picture.film, model.alignment.image_size
-    fields = [np.zeros((size, size, 2), np.float32)]  # the onset has not moved
-    pairs = alignment.pairs_with_onset(film.frames, film.regions, model.alignment.motion)
-    for start in range(0, len(pairs), model.batch):
-        inputs = alignment.model_inputs(pairs[start : start + model.batch], size)
-        moved = inputs.get("displacement")
-        fields.extend(model.ask(inputs)["displacement"] if moved is None else moved)
-    return np.stack(fields)

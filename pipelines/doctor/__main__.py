@@ -1,4 +1,4 @@
-"""python -m pipelines.doctor: looks a copy of a database over and changes nothing in it.
+"""Looks a copy of a database over and changes nothing in it.
 
 Says what layout, clips, subjects and classes it finds, how they differ from what the protocol
 expects, and what is wrong: frames that are missing or cannot be read, apexes in odd places, clips

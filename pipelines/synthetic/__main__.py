@@ -1,4 +1,4 @@
-"""python -m pipelines.synthetic: renders a synthetic micro-expression database, with its truth."""
+"""Renders a synthetic micro-expression database, with its truth."""
 
 import dataclasses
 import sys

@@ -21,7 +21,7 @@ def test_all_commands_that_are_installed_are_listed(capsys):
     assert commands.main([]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[3:]] == [*commands.COMMANDS]
-    assert "  doctor     looks a copy of a database over and changes nothing in it." in lines
+    assert "  doctor     Looks a copy of a database over and changes nothing in it." in lines
 
 
 @each_command

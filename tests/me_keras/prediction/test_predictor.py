@@ -166,6 +166,11 @@ def test_options_are_checked(frames, predictor, options, message):
         predictor(frames, **options)
 
 
+def test_a_model_that_is_open_may_be_given(frames, model, prediction):
+    again = Predictor(model)(frames)
+    assert again.probabilities == prediction.probabilities
+
+
 def test_from_several_threads_at_once(frames, model_folder, prediction):
     """A predictor, and the face detector behind it, is shared by all threads."""
     with Predictor(model_folder) as fresh, concurrent.futures.ThreadPoolExecutor(4) as pool:
