@@ -4,6 +4,7 @@ import collections
 import contextlib
 import gc
 import os
+import shutil
 import socket
 import sys
 import warnings
@@ -43,6 +44,20 @@ def short_solves():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("me_keras.layers.displacement.ITERATIONS", (1, 2))
         yield
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, to see HTML pages as people do; without one these tests are skipped."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+    if path is None:
+        pytest.skip("chromium is not installed")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=path, args=arguments)
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What the page says, and the page itself in Chromium: by day and by night, narrow and wide."""
 
 import os
-import shutil
 import time
 
 import pytest
@@ -12,7 +11,6 @@ from me_keras.prediction.displacement_only import DisplacementOnly  # noqa: E402
 from me_keras.webpage import measurement, page, server  # noqa: E402
 from me_keras.webpage.uploads import Uploads  # noqa: E402
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 WAIT = 60_000  # ms
 
 
@@ -72,18 +70,6 @@ def served(model, tmp_path_factory):
         built = server._launch([model], Uploads(folder), "127.0.0.1", port, 2, 10.0)
         yield built.local_url, folder
         built.close(verbose=False)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

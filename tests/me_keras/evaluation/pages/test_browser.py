@@ -1,27 +1,13 @@
 """The pages as people see them: in Chromium, on a telephone and a screen, by day and by night."""
 
 import os
-import shutil
 
 import pytest
 from run_fixture import write_run
 
 from me_keras.evaluation.pages import compare_page, leaderboard, run_page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 LONG = "a-run-with-a-very-long-name-as-they-come-out-of-a-sweep-of-options"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
