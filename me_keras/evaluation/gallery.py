@@ -12,10 +12,10 @@ import pathlib
 import numpy as np
 
 from me_keras import colours
+from me_keras.average_face import AVERAGE_REGIONS
 from me_keras.evaluation import results
 from me_keras.interpretation import drawing, motion_units
 from me_keras.interpretation.drawing import FAINT
-from me_keras.layers.regions import AVERAGE_REGIONS
 from me_keras.options import Options
 from pipelines.schema import DataError
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from me_keras.layers.regions import RegionCrop
 
-# Row of the regions (that of `layers.regions.AVERAGE_REGIONS`), and how far down its box the centre
+# Row of the regions (that of `average_face.AVERAGE_REGIONS`), and how far down its box the centre
 # of the square lies: both eyes above, both corners of the mouth below. The mouth's boxes reach up
 # the cheek, so that its corners lie lower than their middle.
 CENTRES = ((3, 0.5), (4, 0.5), (6, 0.75), (7, 0.75))

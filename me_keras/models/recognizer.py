@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from me_keras import compat, keras_metrics, layers, losses
+from me_keras.average_face import AVERAGE_REGIONS
 from me_keras.known_warps import known_warps
-from me_keras.layers.regions import AVERAGE_REGIONS
 from me_keras.optimizer import FlatAdamW
 
 __all__ = ["DisplacementModel", "Recognizer", "layers"]

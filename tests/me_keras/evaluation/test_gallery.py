@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from me_keras.average_face import AVERAGE_REGIONS
 from me_keras.evaluation import gallery, results
 from me_keras.interpretation import motion_units
-from me_keras.layers.regions import AVERAGE_REGIONS
 from me_keras.options import Options
 from pipelines import cli
 from pipelines.schema import CLASSES, DataError

@@ -2,6 +2,8 @@
 
 import pathlib
 import re
+import subprocess
+import sys
 
 import fold_workers
 import pytest
@@ -13,6 +15,8 @@ from me_keras.evaluation import data, results, run
 from me_keras.options import Options
 from pipelines import cli
 from pipelines.schema import OptionError
+
+ROOT = pathlib.Path(__file__).parents[3]
 
 
 class Trainer:
@@ -111,3 +115,10 @@ def test_shards_share_out_the_folds(options):
     for shard in ("1/2", "2/2"):
         found = me_keras.evaluate(cli.replace(shared, shard=shard))
     assert "uf1" in found  # the last one finds all folds there
+
+
+def test_who_lets_others_train_loads_no_tensorflow():
+    code = "import sys; from me_keras.evaluation import run; print('tensorflow' in sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr

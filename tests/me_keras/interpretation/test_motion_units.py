@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import lsq_linear
 
+from me_keras.average_face import AVERAGE_REGIONS
 from me_keras.interpretation import motion_units
-from me_keras.layers.regions import AVERAGE_REGIONS
 from me_keras.motion_figures import face_mask
 from pipelines.schema import REGIONS
 from pipelines.synthetic import anatomy, motion

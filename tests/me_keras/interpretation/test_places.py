@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from me_keras.average_face import AVERAGE_REGIONS
 from me_keras.interpretation import places
-from me_keras.layers.regions import AVERAGE_REGIONS
 from pipelines.faces import align
 from pipelines.schema import MIRRORED_REGIONS
 from pipelines.synthetic import anatomy

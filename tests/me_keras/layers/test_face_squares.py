@@ -3,8 +3,8 @@ import pytest
 import tensorflow as tf
 from contract import check_layer
 
+from me_keras.average_face import AVERAGE_REGIONS
 from me_keras.layers.face_squares import FaceSquares
-from me_keras.layers.regions import AVERAGE_REGIONS
 
 AVERAGE = tf.constant([AVERAGE_REGIONS])
 # Centres (y, x) on the average face: eyes at half of their boxes, moved down from 0.22, corners of

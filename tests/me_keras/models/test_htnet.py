@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from me_keras.average_face import AVERAGE_REGIONS
 from me_keras.layers.nested import NestedLevel
-from me_keras.layers.regions import AVERAGE_REGIONS
 from me_keras.models.htnet import htnet
 
 

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from me_keras import losses, metrics
-from me_keras.layers.regions import AVERAGE_REGIONS, mirror_boxes
+from me_keras.average_face import AVERAGE_REGIONS
+from me_keras.layers.regions import mirror_boxes
 from me_keras.models import build
 from me_keras.models.frl_dgt import displacement_model
 from me_keras.models.recognizer import Recognizer

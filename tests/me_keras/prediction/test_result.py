@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from me_keras import __version__
+from me_keras.average_face import AVERAGE_REGIONS
 from me_keras.interpretation.motion_units import RegionMotion
-from me_keras.layers.regions import AVERAGE_REGIONS
 from me_keras.prediction import result
 from pipelines.schema import REGIONS
 
