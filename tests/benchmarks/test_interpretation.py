@@ -49,6 +49,7 @@ def test_probabilities_are_averaged_with_the_mirrored_faces():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_solves")
 def test_it_runs(tmp_path, capsys):
     path = tmp_path / "x.json"
     assert interpretation.main(["--quick", "--json", str(path)]) == 0

@@ -6,6 +6,7 @@ from benchmarks import motions
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("short_solves")
 def test_the_command(tmp_path, capsys):
     path = tmp_path / "found.json"
     words = ["--quick", "--motions", "dgm", "dis", "--num-seeds", "1", "--json", str(path)]

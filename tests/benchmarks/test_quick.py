@@ -23,6 +23,7 @@ FAST = ("warp",)
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in FAST)) for n in FIGURES]
 )
+@pytest.mark.usefixtures("short_solves")
 def test_a_benchmark_runs(name, tmp_path):
     path = tmp_path / "x.json"
     module = importlib.import_module(f"benchmarks.{name}")
