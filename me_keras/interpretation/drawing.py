@@ -143,7 +143,8 @@ def bars(axes, names, values, shades, limit, texts=None):
     """Horizontal bars from 0 to `limit`, the first on top, each with its value as text."""
     drawn = axes.barh(names, values, color=shades, height=0.68)
     texts = texts or [f"{value:.1%}" for value in values]
-    axes.bar_label(drawn, texts, padding=2, size=8.5)
+    paper = {"facecolor": axes.get_facecolor(), "edgecolor": "none", "pad": 0.8}
+    axes.bar_label(drawn, texts, padding=2, size=8.5, bbox=paper)  # readable on other lines
     axes.tick_params(axis="y", length=0)
     axes.set(xticks=[], xlim=(0, limit), ylim=(len(names) - 0.5, -0.5))
     axes.spines[["top", "right", "bottom"]].set_visible(False)
