@@ -50,7 +50,9 @@ class SpottingOptions(Output):
 def compare(options):
     """Renders, spots and counts."""
     from benchmarks import long_videos
+    from me_keras import Predictor
 
+    predictor = Predictor(options.model) if options.model else None
     few = options.quick
     seconds, fps = (3.0, 25.0) if few else (options.seconds, options.fps)
 
@@ -61,7 +63,7 @@ def compare(options):
         with Progress(count, f"seed {seed}", "video") as progress:
             for number in range(count):
                 video = long_videos.draw(seed, number, seconds, fps)
-                found.append(look(video, options.model))
+                found.append(look(video, predictor))
                 progress.update()
         return found
 
@@ -111,10 +113,9 @@ class Seen:
     predicted: list
 
 
-def look(video, model=None):
+def look(video, predictor=None):
     """Renders a video and aligns it, window by window, as `predict` does."""
     from benchmarks import long_videos
-    from me_keras import Predictor
     from me_keras.prediction import alignment, sources, windows
     from me_keras.prediction.options import ClipOptions
     from me_keras.prediction.watched import Watched
@@ -131,9 +132,8 @@ def look(video, model=None):
         watched.add(numbers, pair)
         curve.update(differences(pair, [numbers[i] for i in pair.seen], video.fps, curve))
     predicted = []
-    if model:
-        with Predictor(model) as predictor:
-            events = predictor(images, fps=video.fps).events
+    if predictor:
+        events = predictor(images, fps=video.fps).events
         predicted = [(event.seconds["start"], event.seconds["end"]) for event in events]
     times = np.array(sorted(curve)) / video.fps
     return Seen(video, watched, np.array([curve[i] for i in sorted(curve)]), times, predicted)

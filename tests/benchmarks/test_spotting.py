@@ -5,6 +5,7 @@ import types
 
 import numpy as np
 import pytest
+import stand_in
 
 from benchmarks import spotting
 
@@ -61,12 +62,18 @@ def test_the_classical_rule_takes_what_stands_out():
     assert spotting.classical(flat, 0.4) == []
 
 
+def test_a_folder_without_a_model_is_said_before_anything_is_rendered(tmp_path, capsys):
+    assert spotting.main(["--model", str(tmp_path / "none")]) == 2
+    assert f"{tmp_path / 'none'}: " in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_run(tmp_path, capsys):
     path = tmp_path / "x.json"
-    assert spotting.main(["--quick", "--json", str(path)]) == 0
+    model = stand_in.write(tmp_path / "model", size=64)
+    assert spotting.main(["--quick", "--model", str(model), "--json", str(path)]) == 0
     found = json.loads(path.read_text())
-    assert set(found["rows"]) == set(spotting.RULES) and found["quick"]
+    assert set(found["rows"]) == {*spotting.RULES, "predict"} and found["quick"]
     for row in found["rows"].values():
         assert row["right"] + row["missed"] == 2  # what the video holds
     assert found["rows"]["ours"]["right"] == 2
