@@ -1,8 +1,10 @@
 """A tiny exported model, for tests of everything that serves or asks one."""
 
+import contextlib
 import dataclasses
 import functools
 import struct
+import unittest.mock
 import zlib
 
 import numpy as np
@@ -77,6 +79,21 @@ def export_tiny(base, version=None, **options):
     return write_version(tiny(**options), base, version)
 
 
+@contextlib.contextmanager
+def short_solves():
+    """Fewer steps of the displacement's solver where a model is traced: half the graph."""
+    from me_keras.layers import displacement
+
+    with unittest.mock.patch.object(displacement, "ITERATIONS", (1, 2)):
+        yield
+
+
+@short_solves()
+def export_short(base):
+    """As `export_tiny`, with short solves: for comparisons with the SavedModel, or with those."""
+    return export_tiny(base)
+
+
 def of_file(path):
     """`tiny()` with the model of a `.keras` file of frames of 32 px."""
     from me_keras import load_model
@@ -84,8 +101,9 @@ def of_file(path):
     return dataclasses.replace(tiny(), model=load_model(path, compile=False))
 
 
+@short_solves()
 def export_file(path, base):
-    """Writes `of_file(path)` as a version under `base`; returns its folder."""
+    """Writes `of_file(path)` as a version under `base`, with short solves; returns its folder."""
     from me_keras.exporting.export_model import write_version
 
     return write_version(of_file(path), base, None)

@@ -340,19 +340,26 @@ SHORT = ["--epochs", "10", "--warmup-epochs", "1", "--batch-size", "16", "--imag
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A model of four synthetic people, exported."""
+    """A model of four synthetic people, exported; the fold of its run is left to another shard."""
     from me_keras import loso
     from pipelines.synthetic import write
 
     root = tmp_path_factory.mktemp("trained")
     write.generate(root / "copy", plan.SynthesisConfig(**PEOPLE))
     run = ["--data-root", str(root / "copy"), "--prepared", str(root / "prepared"), *SHORT]
-    assert loso.main([*run, "--out", str(root / "run"), "--subjects", "s04"]) == 0
+    run += ["--out", str(root / "run"), "--subjects", "s04", "--shard", "2/2"]
+    assert loso.main(run) == 0
     return me_keras.export_model(root / "run", root / "frl_dgt").parent
 
 
+@pytest.fixture(scope="module")
+def predictor(trained):
+    with me_keras.Predictor(trained) as opened:
+        yield opened
+
+
 @pytest.mark.slow
-def test_strangers_on_video_are_read(trained, tmp_path):
+def test_strangers_on_video_are_read(trained, predictor, tmp_path):
     """Apex within two frames, the right class, motion where it truly was; twelve clips at once."""
     film = plan.SynthesisConfig(frame_size=(480, 360), num_frames=16)
     specs, paths = [], []
@@ -374,7 +381,7 @@ def test_strangers_on_video_are_read(trained, tmp_path):
         assert sum(record["attention"].values()) == pytest.approx(1, abs=1e-4)
 
     for path, spec, record in list(zip(paths, specs, found))[::4]:
-        picture = me_keras.Predictor(trained)(path).picture
+        picture = predictor(path).picture
         onset = next(clips.render(spec))
         matrix = align.face_matrix(landmarks.detect_steadily(onset), 96, 0)
         truth = clips.aligned_displacement(spec, matrix, 96, frame=record["apex"])
@@ -386,9 +393,9 @@ def test_strangers_on_video_are_read(trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_stranger_who_holds_still_is_said_to(trained):
+def test_a_stranger_who_holds_still_is_said_to(predictor):
     film = plan.SynthesisConfig(frame_size=(320, 240), amplitude_px=0.0)
     for subject in (41, 42, 43):
         frames = list(clips.render(plan.draw_spec(film, subject, 1, "surprise")))
-        found = me_keras.Predictor(trained)(frames)
+        found = predictor(frames)
         assert not found.moved and "no motion above noise" in found.notes[-1]

@@ -4,6 +4,11 @@ import exported
 import pytest
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _short_solves(short_solves):
+    """What is exported is compared with the same model, whatever displacement that finds."""
+
+
 @pytest.fixture(scope="session")
 def tiny():
     """The `TrainedModel` behind `version`."""
@@ -13,7 +18,7 @@ def tiny():
 @pytest.fixture(scope="session")
 def version(tmp_path_factory):
     """The folder of an exported version. Do not write into it."""
-    return exported.export_tiny(tmp_path_factory.mktemp("models") / "tiny")
+    return exported.export_short(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="session")

@@ -115,24 +115,16 @@ def example(number):
     return re.sub("^    ", "", blocks[number], flags=re.MULTILINE)
 
 
-@pytest.fixture(scope="module")
-def frl_dgt(short_solves):
-    """FRL-DGT on frames, with a displacement that takes fewer steps."""
-    exported.tiny.cache_clear()
-    yield exported.tiny()
-    exported.tiny.cache_clear()
-
-
 @pytest.mark.slow
 @each_kind
-def test_frl_dgt_on_frames_answers_in_the_documented_way(frl_dgt, kind, tmp_path, monkeypatch):
+def test_frl_dgt_on_frames_answers_in_the_documented_way(tiny, kind, tmp_path, monkeypatch):
     folder = tmp_path / "saved_models" / "frl_dgt" / "1"
     folder.mkdir(parents=True)
-    promised = json.dumps({"classes": frl_dgt.classes})
+    promised = json.dumps({"classes": tiny.classes})
     convert = {"onnx": edge.to_onnx, "tflite": edge.to_tflite}[kind]
-    (folder / f"model.{kind}").write_bytes(convert(answers_of(frl_dgt), promised))
+    (folder / f"model.{kind}").write_bytes(convert(answers_of(tiny), promised))
     inputs = exported.requests(1, seed=3)["displacement"]
-    wanted = exported.expected(frl_dgt, "displacement", inputs)
+    wanted = exported.expected(tiny, "displacement", inputs)
     monkeypatch.chdir(tmp_path)
     names = {**inputs, "tf": tf}
     with warnings.catch_warnings():  # 2.19: that the interpreter has a package of its own now
@@ -140,5 +132,5 @@ def test_frl_dgt_on_frames_answers_in_the_documented_way(frl_dgt, kind, tmp_path
         exec(example(0 if kind == "onnx" else 1), names)
     exported.assert_answers(wanted, names["answer"], atol=1e-4)
     if kind == "onnx":
-        assert names["best"] == frl_dgt.classes[wanted["probabilities"][0].argmax()]
+        assert names["best"] == tiny.classes[wanted["probabilities"][0].argmax()]
     assert np.abs(wanted["displacement"]).max() > 0.5  # there is something to answer

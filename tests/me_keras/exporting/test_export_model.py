@@ -61,7 +61,7 @@ import exported
 from me_keras.exporting import card
 
 card.write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-exported.export_tiny(sys.argv[1])
+exported.export_tiny(sys.argv[1], name="ststnet", image_size=28, motion="precomputed")
 """
 
 

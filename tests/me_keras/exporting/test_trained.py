@@ -1,5 +1,6 @@
 """Trained on all subjects, as long as the run's folds were, once; whatever the model."""
 
+import functools
 import json
 
 import numpy as np
@@ -11,6 +12,7 @@ import me_keras
 from me_keras.evaluation import data
 from me_keras.exporting import contract, trained
 from me_keras.exporting.export_model import write_version
+from me_keras.models import dual_branch
 from me_keras.options import Options, resolve
 from me_keras.prediction import alignment, model
 from pipelines import cli, protocols
@@ -73,19 +75,42 @@ def prepare(folder):
     return str(write_prepared(folder, clips, image_size=32, margin=8, edit=as_smic))
 
 
+def of(folder, **changes):
+    """Small options of a run on a prepared database, in a folder."""
+    places = {"prepared": prepare(folder / "prepared"), "out": str(folder / "run")}
+    return cli.replace(Options(), **SMALL, **places, **changes)
+
+
+def untrained(folder, **changes):
+    """A run whose one fold is left to another shard: options and data, and no results."""
+    assert me_keras.evaluate(of(folder, **changes, shard="2/2"))["missing"]
+    return folder / "run"
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder of a finished run of one fold."""
+    """The folder of a finished run of one fold, of a network that is quickly trained."""
     folder = tmp_path_factory.mktemp("run")
-    places = {"prepared": prepare(folder / "prepared"), "out": str(folder / "run")}
-    me_keras.evaluate(cli.replace(Options(), **SMALL, **places))
+    me_keras.evaluate(of(folder, model="ststnet", motion="farneback"))
     return folder / "run"
+
+
+@pytest.mark.slow
+def test_another_model_on_motion_maps_is_exported_and_asked_about_frames(run, tmp_path):
+    version = me_keras.export_model(run, tmp_path / "ststnet")
+    promised = contract.read_contract(version)
+    assert promised["motion"]["source"] == "farneback" and len(promised["motion"]["channels"]) == 3
+    assert set(promised["signatures"]) == {"serving_default", "serving_regions"}
+    assert promised["training"]["model"] == "ststnet"
+    assert me_keras.Predictor(tmp_path / "ststnet")._model.alignment.motion == "farneback"
 
 
 @pytest.mark.slow
 def test_it_is_trained_on_all_subjects_once_and_kept(run, monkeypatch, capsys):
     from me_keras.training import Trainer
 
+    for path in (run / trained.RECORD, run / trained.MODEL):
+        path.unlink(missing_ok=True)
     seen = []
     original = data.Datasets.train
     monkeypatch.setattr(
@@ -100,8 +125,8 @@ def test_it_is_trained_on_all_subjects_once_and_kept(run, monkeypatch, capsys):
     assert first.score["seeds"] == 1 and first.score["subjects"] == 1
     assert first.alignment["margin"] == 8 and first.alignment["rigid"]
     kept = json.loads((run / trained.RECORD).read_text())
-    assert len(kept["history"]) == len(kept["warmup"]) == 1
-    assert "training on all 9 clips, 2 epochs" in capsys.readouterr().err
+    assert len(kept["history"]) == 1 and kept["warmup"] == []
+    assert "training on all 9 clips, 1 epochs" in capsys.readouterr().err
 
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "fit", lambda *_: pytest.fail("trained again"))
@@ -118,8 +143,15 @@ def test_it_is_trained_on_all_subjects_once_and_kept(run, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_served_probabilities_are_those_that_leave_one_out_measures(run, tmp_path):
+def test_served_probabilities_are_those_that_leave_one_out_measures(short_solves, tmp_path, capsys):
+    """With the displacement generator, which is warmed up before."""
+    run = untrained(tmp_path)
     found = trained.train_on_all(run)
+    kept = json.loads((run / trained.RECORD).read_text())
+    assert len(kept["history"]) == len(kept["warmup"]) == 1
+    said = capsys.readouterr().err
+    assert "training on all 9 clips, 2 epochs" in said and "holds no results.json" in said
+    assert found.score is None
     version = write_version(found, tmp_path / "model")
     options = cli.from_json(Options, json.loads((run / "config.json").read_text()), ignored=IGNORED)
     prepared, manifest = data.load_data(options)
@@ -146,24 +178,11 @@ IGNORED = ("data_digest", "versions")
 
 
 @pytest.mark.slow
-def test_another_model_on_motion_maps_is_exported_and_asked_about_frames(tmp_path):
-    places = {"prepared": prepare(tmp_path / "prepared"), "out": str(tmp_path / "run")}
-    options = cli.replace(Options(), **SMALL, **places, model="ststnet", motion="farneback")
-    me_keras.evaluate(options)
-    version = me_keras.export_model(tmp_path / "run", tmp_path / "ststnet")
-    promised = contract.read_contract(version)
-    assert promised["motion"]["source"] == "farneback" and len(promised["motion"]["channels"]) == 3
-    assert set(promised["signatures"]) == {"serving_default", "serving_regions"}
-    assert promised["training"]["model"] == "ststnet"
-    assert me_keras.Predictor(tmp_path / "ststnet")._model.alignment.motion == "farneback"
-
-
-@pytest.mark.slow
-def test_a_model_of_frames_without_displacement_is_asked_about_frames(tmp_path):
-    places = {"prepared": prepare(tmp_path / "prepared"), "out": str(tmp_path / "run")}
-    options = cli.replace(Options(), **SMALL, **places, model="dual_branch")
-    me_keras.evaluate(options)
-    version = me_keras.export_model(tmp_path / "run", tmp_path / "dual_branch")
+def test_a_model_of_frames_without_displacement_is_asked_about_frames(tmp_path, monkeypatch):
+    narrow = functools.partial(dual_branch.dual_branch, filters=(8, 8, 8, 8))
+    monkeypatch.setattr(dual_branch, "dual_branch", narrow)
+    run = untrained(tmp_path, model="dual_branch")
+    version = me_keras.export_model(run, tmp_path / "dual_branch")
     promised = contract.read_contract(version)
     assert promised["motion"] == {"source": "frames", "channels": []}
     assert "serving_bytes" in promised["signatures"]
@@ -177,8 +196,7 @@ def test_a_model_of_frames_without_displacement_is_asked_about_frames(tmp_path):
 
 
 def test_a_model_of_scikit_learn_has_no_saved_model(tmp_path):
-    places = {"prepared": prepare(tmp_path / "prepared"), "out": str(tmp_path / "run")}
-    me_keras.evaluate(cli.replace(Options(), **SMALL, **places, model="ridge", motion="farneback"))
+    untrained(tmp_path, model="ridge", motion="farneback")
     with pytest.raises(DataError, match="ridge is fitted by scikit-learn and has no SavedModel"):
         me_keras.export_model(tmp_path / "run", tmp_path / "ridge")
 

@@ -43,7 +43,7 @@ def exported_model(tmp_path_factory):
     """An exported model of random weights on the embedded server."""
     import exported
 
-    version = exported.export_tiny(tmp_path_factory.mktemp("models") / "tiny")
+    version = exported.export_short(tmp_path_factory.mktemp("models") / "tiny")
     with serving(version.parent, tmp_path_factory.mktemp("log") / "stderr.txt") as running:
         yield running
 

@@ -115,14 +115,15 @@ def test_one_version_under_another_name_over_ipv6_with_limits_and_labels(export,
     options = ("--host", "::1", "--name", "other", "--max-batch", "2", "--labels", "stable=1")
     with serving(export / "1", tmp_path / "log", *options) as served:
         faces = np.full((2, 16, 16, 1), 0.5, np.float32)
-        for address in (served.rest, served.grpc):
+        # Clips of more than 32 MiB: of ten digits a value as text, of four bytes over gRPC.
+        for address, clips in ((served.rest, 7000), (served.grpc, 17000)):
             assert "[::1]" in address
             with connect(address, "other") as client:
                 client.predict({"onset": faces, "apex": faces})
                 faces3 = np.concatenate([faces, faces[:1]])
                 with pytest.raises(ServingError, match="maximum input batch size 2"):
                     client.predict({"onset": faces3, "apex": faces3})
-                vast = np.zeros((20000, 16, 16, 1), np.float32)
+                vast = np.full((clips, 16, 16, 1), 0.1234567, np.float32)
                 with pytest.raises(ServingError, match="RESOURCE_EXHAUSTED"):
                     client.predict({"onset": vast, "apex": vast})
 
