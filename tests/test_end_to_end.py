@@ -21,30 +21,61 @@ pytestmark = pytest.mark.slow
 
 SHARED = pathlib.Path(__file__).parents[1] / ".." / "shared" / "data"
 FEW = {"num_subjects": 4, "clips_per_class": 4, "frame_size": (320, 240), "num_frames": 8}
-SHORT = ["--image-size", "64", "--epochs", "12", "--warmup-epochs", "1", "--batch-size", "16"]
+TINY = ["--image-size", "64", "--batch-size", "16"]
+SHORT = ["--epochs", "12", "--warmup-epochs", "1"]
 
 
-def evaluate(tmp_path, monkeypatch, *extra, amplitude=None, dataset="synthetic"):
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """A folder with a rendered copy, which all tests prepare in one place: that is done once."""
+    folder = tmp_path_factory.mktemp("faces")
+    write.generate(folder / "copy", synthesis.SynthesisConfig(**FEW))
+    return folder
+
+
+@pytest.fixture
+def evaluate(tmp_path, faces, monkeypatch):
+    """Runs the command on a copy; gives its results."""
     monkeypatch.chdir(tmp_path)
-    root = tmp_path / "copy"
-    if not root.exists():
-        how = FEW if amplitude is None else {**FEW, "amplitude_px": amplitude}
-        write.generate(root, synthesis.SynthesisConfig(**how))
-    code = loso.main(["--dataset", dataset, "--data-root", str(root), "--out", "out", *extra])
-    assert code == 0
-    return json.loads((tmp_path / "out" / "results.json").read_text())
+
+    def run(*flags, copy=faces / "copy"):
+        folders = ["--data-root", str(copy), "--prepared", str(copy.with_name("prepared"))]
+        folders += ["--out", "out"]
+        assert loso.main(["--dataset", "synthetic", *folders, *TINY, *flags]) == 0
+        return json.loads(pathlib.Path("out", "results.json").read_text())
+
+    return run
 
 
-def test_expressions_are_recognised_on_people_not_trained_on(tmp_path, monkeypatch):
-    results = evaluate(tmp_path, monkeypatch, *SHORT, "--jobs", "2")  # two folds side by side
+@pytest.fixture(scope="module")
+def one_trainer():
+    """Runs alike but for their data share a trainer, as the folds of each do: it is traced once."""
+    make, made = data.make_trainer, {}
+
+    def make_once(options, prepared):
+        options = cli.replace(options, data_root=(), prepared=None)
+        same = (options, len(prepared))  # the number decides the steps of an epoch
+        if same not in made:
+            made[same] = make(options, prepared)
+        return made[same]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "make_trainer", make_once)
+        yield made
+
+
+def test_expressions_are_recognised_on_people_not_trained_on(evaluate, one_trainer):
+    results = evaluate(*SHORT)
     assert results["counts"] == {"clips": 48, "subjects": 4, "skipped": 0}
     assert results["uf1"]["mean"] >= 0.85
     assert results["dgm_gain"] > 0.3
 
 
-def test_without_expression_the_score_is_chance(tmp_path, monkeypatch):
+def test_without_expression_the_score_is_chance(evaluate, one_trainer, tmp_path):
     """Noise, light, drift and identity alone tell nothing: no leak from the held-out subject."""
-    results = evaluate(tmp_path, monkeypatch, *SHORT, amplitude=0.0)
+    write.generate(tmp_path / "copy", synthesis.SynthesisConfig(**FEW, amplitude_px=0.0))
+    results = evaluate(*SHORT, copy=tmp_path / "copy")
+    assert len(one_trainer) == 1  # the one that learns what there is to learn
     chance = np.random.default_rng(0).integers(0, 3, (2000, 48))
     labels = np.repeat([0, 1, 2], 16)
     low, high = np.percentile((chance == labels).mean(axis=1), [0.5, 99.5])
@@ -84,7 +115,8 @@ def test_smic_in_its_three_releases(tmp_path, monkeypatch, release):
     table = pd.read_csv(path)
     table = table[table["subject"].isin(["s05", "s19", "s02"])]  # the smallest subjects
     render_smic(tmp_path / "SMIC", table, release)
-    flags = ["--epochs", "1", "--warmup-epochs", "1", "--batch-size", "4", "--out", "out"]
+    flags = ["--epochs", "1", "--batch-size", "4", "--out", "out"]
+    flags += ["--model", "ststnet", "--motion", "difference"]  # what is tested is the data
     assert loso.main(["--dataset", "smic", "--data-root", str(tmp_path / "SMIC"), *flags]) == 0
     predictions = pd.read_csv(tmp_path / "out" / "predictions.csv")
     truth = {f"smic/{row.subject}/{row.clip}": row.label for row in table.itertuples()}
@@ -95,9 +127,9 @@ def test_smic_in_its_three_releases(tmp_path, monkeypatch, release):
 
 
 @pytest.mark.parametrize("motion", ["farneback", "dynamic_image"])
-def test_classical_motion_and_the_baseline(tmp_path, monkeypatch, motion):
-    flags = ["--epochs", "2", "--batch-size", "16", "--subjects", "s01", "--motion", motion]
-    results = evaluate(tmp_path, monkeypatch, *flags, "--model", "ststnet")
+def test_classical_motion_and_the_baseline(evaluate, motion):
+    flags = ["--epochs", "2", "--subjects", "s01", "--motion", motion]
+    results = evaluate(*flags, "--model", "ststnet")
     assert results["motion"] == motion and results["dgm_gain"] is None
 
 
@@ -105,17 +137,16 @@ SYSTEMS = {
     "ridge": ("farneback", []),
     "lbp_top": ("frames", []),
     "afn": ("dynamic_images", ["--epochs", "2"]),
-    "tsfmicro": ("frames", ["--epochs", "1"]),
+    "tsfmicro": ("frames", ["--epochs", "1", "--no-mirror-test", "--mixed-precision", "off"]),
 }
 
 
 @pytest.mark.parametrize("model", SYSTEMS)
-def test_other_systems(tmp_path, monkeypatch, model):
+def test_other_systems(evaluate, model):
     motion, how_long = SYSTEMS[model]
-    flags = ["--model", model, "--num-folds", "2", "--image-size", "32", "--batch-size", "16"]
-    results = evaluate(tmp_path, monkeypatch, *flags, *how_long)
+    results = evaluate("--model", model, "--num-folds", "2", *how_long)
     assert results["motion"] == motion and results["counts"]["clips"] == 48
-    predictions = pd.read_csv(tmp_path / "out" / "predictions.csv")
+    predictions = pd.read_csv("out/predictions.csv")
     probabilities = predictions[[c for c in predictions if c.startswith("p_")]]
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     if model == "ridge":  # it has no epochs to be short of
@@ -128,11 +159,11 @@ def resident_mib():
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="reads Linux's /proc")
-def test_memory_does_not_grow_from_fold_to_fold(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write.generate(tmp_path / "copy", synthesis.SynthesisConfig(**FEW))
-    small = {"epochs": 2, "warmup_epochs": 1, "batch_size": 8, "data_root": ("copy",)}
-    small |= {"image_size": 64, "filters": (8, 12)}
+def test_memory_does_not_grow_from_fold_to_fold(faces, short_solves):
+    small = {"epochs": 1, "warmup_epochs": 1, "batch_size": 16, "image_size": 64}
+    small |= {"filters": (8, 12), "dgm_pretext": False, "face_fusion": False}
+    small |= {"mixed_precision": "off", "mirror_test": False}
+    small |= {"data_root": (str(faces / "copy"),), "prepared": str(faces / "prepared")}
     options = cli.replace(Options(), **small)
     prepared, _ = data.load_data(options)
     options = resolve(options, prepared.kind)
@@ -143,4 +174,4 @@ def test_memory_does_not_grow_from_fold_to_fold(tmp_path, monkeypatch):
     for number in range(10):
         folds.run_fold(trainer, splits[number % len(splits)], 0, datasets)
         sizes.append(resident_mib())
-    assert sizes[9] < 1.1 * sizes[1], sizes
+    assert sizes[9] < 1.05 * sizes[1], sizes  # 1.00; were each fold traced anew: 1.09 to 1.14

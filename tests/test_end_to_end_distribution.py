@@ -19,7 +19,8 @@ ROOT = str(pathlib.Path(__file__).parents[1])
 FEW = {"num_subjects": 2, "clips_per_class": 2, "frame_size": (320, 240), "num_frames": 8}
 FLAGS = "--image-size 64 --epochs 2 --warmup-epochs 1 --batch-size 4 --filters 8 12"
 FLAGS = [*FLAGS.split(), "--hidden-dim", "16", "--num-heads", "2", "--crop-size", "8"]
-FLAGS += ["--mixed-precision", "off"]
+FLAGS += ["--mixed-precision", "off", "--no-mirror-test", "--no-dgm-pretext", "--no-face-fusion"]
+FLAGS += ["--dgm", "frozen"]  # after its warm-up
 LOSO = """
 import sys
 import tensorflow as tf

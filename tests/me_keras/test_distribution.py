@@ -86,12 +86,13 @@ def test_bfloat16_is_used_where_the_hardware_has_it(monkeypatch):
         assert distribution.resolve_precision("auto") == expected
 
 
-# A training of 20 steps in processes of their own: devices are set up before TensorFlow starts.
+# Trainings of 20 steps in processes of their own: devices are set up before TensorFlow starts.
+# "difference": the fusions alone, on given motion; the other two warm up and train all.
 STEPS = """
 import json, sys
 import numpy as np
 import tensorflow as tf
-replicas, name, precision = int(sys.argv[1]), *sys.argv[2:]
+replicas, name, *cases = int(sys.argv[1]), *sys.argv[2:]
 from me_keras import distribution
 if replicas > 1:
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -103,56 +104,72 @@ displacement.ITERATIONS = 1, 2  # any displacement will do: half the graph
 from me_keras.options import Options, resolve
 from me_keras.training import Trainer, make_deterministic
 from pipelines import cli
-make_deterministic()
-options = cli.replace(
-    resolve(Options(), "frames"), epochs=20, warmup_epochs=2, batch_size=8, filters=(8, 12),
-    hidden_dim=16, num_heads=2, dropout=0.2, learning_rate=3e-3, mixed_precision=precision,
-    stochastic_depth=0.2,
-)
 from pipelines.schema import MIRRORED_REGIONS
-trainer = Trainer(options, 32, 3, 0, 1, MIRRORED_REGIONS, strategy)
-trainer.reset(0)
+make_deterministic()
 rng = np.random.default_rng(0)
 frames = [rng.random((8, 32, 32, 1), np.float32) for _ in range(2)]
 boxes = np.tile(np.float32([0.1, 0.1, 0.6, 0.6]), (8, 9, 1))
-inputs = {"onset": frames[0], "apex": frames[1], "regions": boxes}
-data = tf.data.Dataset.from_tensors((inputs, {"label": np.arange(8, dtype=np.int32) % 3}))
-history = trainer.warm_up(data.repeat()) + trainer.fit(data.repeat())
-print(json.dumps([[v["loss"], v["accuracy"]] for v in history]))
-print(json.dumps(float(sum(abs(w.numpy()).sum() for w in trainer.model.trainable_variables))))
+found = {}
+for case in cases:
+    if case == "difference":
+        motion, channels, inputs = case, 1, {"motion": frames[1] - frames[0]}
+    else:
+        motion, channels, inputs = "dgm", 0, {"onset": frames[0], "apex": frames[1]}
+    options = cli.replace(
+        resolve(cli.replace(Options(), motion=motion), "frames"),
+        epochs=20, warmup_epochs=2, batch_size=8, filters=(8, 12),
+        hidden_dim=16, num_heads=2, dropout=0.2, learning_rate=3e-3, stochastic_depth=0.2,
+        mixed_precision=case if case == "float16" else "off", dgm_pretext=case == "dgm",
+        face_fusion=False,  # the others are of the same layers
+    )
+    trainer = Trainer(options, 32, 3, channels, 1, MIRRORED_REGIONS, strategy)
+    trainer.reset(0)
+    labels = {"label": np.arange(8, dtype=np.int32) % 3}
+    data = tf.data.Dataset.from_tensors(({**inputs, "regions": boxes}, labels)).repeat()
+    history = trainer.warm_up(data) if trainer.generator else []
+    history += trainer.fit(data)
+    weights = float(sum(abs(w.numpy()).sum() for w in trainer.model.trainable_variables))
+    found[case] = [[v["loss"], v["accuracy"]] for v in history], weights
+print(json.dumps(found))
 """
 
 
-def start(replicas, strategy, precision="off", **environment):
+def start(replicas, strategy, *cases, **environment):
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
     environment.pop("TF_CONFIG", None) if "TF_CONFIG" not in environment else None
-    command = [sys.executable, "-c", STEPS, str(replicas), strategy, precision]
+    command = [sys.executable, "-c", STEPS, str(replicas), strategy, *cases]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, text=True, env=environment, **pipes)
 
 
-def outcome(process):
+def outcomes(process):
+    """case -> its history and the sum of its weights' absolute values."""
     out, errors = process.communicate(timeout=480)
     assert process.returncode == 0, errors[-3000:]
-    history, weights = out.strip().splitlines()[-2:]
-    return np.array(json.loads(history)), json.loads(weights)
+    found = json.loads(out.strip().splitlines()[-1])
+    return {case: (np.array(history), weights) for case, (history, weights) in found.items()}
 
 
 @pytest.fixture(scope="module")
 def one_device():
-    return outcome(start(1, "default"))
+    return outcomes(start(1, "default", "dgm", "difference", "float16"))
+
+
+@pytest.fixture(scope="module")
+def two_replicas():
+    return outcomes(start(2, "mirrored", "dgm", "float16"))
 
 
 @pytest.mark.slow
-def test_two_replicas_train_as_one(one_device):
-    history, weights = outcome(start(2, "mirrored"))
-    np.testing.assert_allclose(history, one_device[0], atol=1e-5)
-    np.testing.assert_allclose(weights, one_device[1], rtol=1e-5)
+def test_two_replicas_train_as_one(one_device, two_replicas):
+    assert len(one_device["dgm"][0]) == 22
+    np.testing.assert_allclose(two_replicas["dgm"][0], one_device["dgm"][0], atol=1e-5)
+    np.testing.assert_allclose(two_replicas["dgm"][1], one_device["dgm"][1], rtol=1e-5)
 
 
 @pytest.mark.slow
-def test_two_replicas_in_float16_train_as_one():
-    one, two = (outcome(start(n, name, "float16")) for n, name in ((1, "default"), (2, "mirrored")))
+def test_two_replicas_in_float16_train_as_one(one_device, two_replicas):
+    one, two = one_device["float16"], two_replicas["float16"]
     np.testing.assert_allclose(two[0], one[0], atol=0.02)
     np.testing.assert_allclose(two[1], one[1], rtol=1e-3)
 
@@ -163,8 +180,8 @@ def test_two_machines_train_as_one(one_device, free_ports):
     processes = []
     for index in range(2):
         task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
-        processes.append(start(1, "multiworker", TF_CONFIG=json.dumps(task)))
+        processes.append(start(1, "multiworker", "difference", TF_CONFIG=json.dumps(task)))
     for process in processes:
-        history, weights = outcome(process)
-        np.testing.assert_allclose(history, one_device[0], atol=1e-5)
-        np.testing.assert_allclose(weights, one_device[1], rtol=1e-5)
+        history, weights = outcomes(process)["difference"]
+        np.testing.assert_allclose(history, one_device["difference"][0], atol=1e-5)
+        np.testing.assert_allclose(weights, one_device["difference"][1], rtol=1e-5)
