@@ -22,6 +22,7 @@ from pipelines.prepared import records
 from pipelines.progress import Progress, say
 
 MAX_FAILED = 0.05  # of the clips; more than this is not a few bad clips but a wrong or broken copy
+SAMPLE = 4096  # bytes, of the middle frame of a clip
 PARENT = "prepared"  # folder of the folders that nobody named
 
 
@@ -35,8 +36,8 @@ def ensure_prepared(
 
     A folder that the user named is never replaced: it is read, made where it is missing, or
     refused. A default folder (`default_folder`) is made anew when the copy has changed. The files
-    of the copy are compared by number and size, not by content; without a copy at hand, what is
-    prepared is taken as it is. Of several processes that want one folder one makes it.
+    of the copy are compared by number and size, and by a sample of each clip's middle frame;
+    without a copy at hand, what is prepared is taken as it is. Of several processes that want one folder one makes it.
 
     Args:
         folder: what the user named; None for the default.
@@ -209,7 +210,8 @@ def _facts(skipped):
 
 
 def _source_digest(clips, skipped):
-    """A cheap digest of what is on disk: clips, labels, and the number and sizes of their files."""
+    """A cheap digest of what is on disk: clips, labels, the number and sizes of their files, and
+    a sample of each clip's middle frame: bitmaps that were cut anew have the same sizes."""
     digest = hashlib.sha256()
     for clip in clips:
         sizes = []
@@ -221,8 +223,19 @@ def _source_digest(clips, skipped):
         named = (clip.key, clip.label, clip.emotion, clip.objective, clip.split, clip.action_units)
         facts = (*named, clip.onset, clip.apex, clip.offset, clip.numbers, sizes)
         digest.update(repr(facts).encode())
+        digest.update(_sample(clip.frames[len(sizes) // 2]) if sizes else b"")
     digest.update(repr([(item.key, item.reason) for item in skipped]).encode())
     return digest.hexdigest()
+
+
+def _sample(path):
+    """Some bytes of the middle of a file; none where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(os.fstat(file.fileno()).st_size // 2)
+            return file.read(SAMPLE)
+    except OSError:
+        return b""
 
 
 def _process(clips, preparation, jobs):

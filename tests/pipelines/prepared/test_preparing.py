@@ -153,6 +153,17 @@ def test_a_changed_copy_replaces_the_default_folder_but_not_a_named_one(tmp_path
     assert sorted(os.listdir()) == [".mine.lock", "copy", "mine", "prepared"]
 
 
+def test_frames_of_the_same_size_that_show_something_else_are_noticed(tmp_path):
+    copy = cartoon.write_smic(tmp_path / "copy", {"s01_ne_01": 3})
+    ensure_prepared(smic(copy), "mine", jobs=1)
+    (_, path, _) = sorted(copy.rglob("*.bmp"))
+    size = path.stat().st_size
+    cv2.imwrite(str(path), 255 - cv2.imread(str(path)))
+    assert path.stat().st_size == size
+    with pytest.raises(DataError, match="mine was prepared from a copy with other files"):
+        ensure_prepared(smic(copy), "mine")
+
+
 def test_a_folder_of_an_older_format(options):
     folder, current = ensure_prepared(options, jobs=1)
     older = json.dumps({**current, "format": current["format"] - 1})
