@@ -37,7 +37,8 @@ def ensure_prepared(
     A folder that the user named is never replaced: it is read, made where it is missing, or
     refused. A default folder (`default_folder`) is made anew when the copy has changed. The files
     of the copy are compared by number and size, and by a sample of each clip's middle frame;
-    without a copy at hand, what is prepared is taken as it is. Of several processes that want one folder one makes it.
+    without a copy at hand, what is prepared is taken as it is. Of several processes that want one
+    folder one makes it.
 
     Args:
         folder: what the user named; None for the default.
