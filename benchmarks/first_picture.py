@@ -20,6 +20,7 @@ from benchmarks import report
 from benchmarks.measure import ROOT, Output
 from pipelines import cli
 from pipelines.cli import option
+from pipelines.schema import OptionError
 
 AIM = 360.0  # seconds, to the first picture
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -35,6 +36,8 @@ class FirstPictureOptions(Output):
 
     def __post_init__(self):
         cli.check(self)
+        if self.clip and not pathlib.Path(self.clip).is_file():
+            raise OptionError(f"--clip {self.clip}: no such file")
 
 
 def measure(options):
@@ -122,6 +125,10 @@ def answered(project, python, film, browser, seconds):
             with timed(seconds, "measured again"):
                 _ask(tab)
             chromium.close()
+        except sync_api.TimeoutError:
+            raise ChildProcessError(
+                f"{film}: the page shows no answer after {WAIT / 1000:g} s"
+            ) from None
         finally:
             server.terminate()
 

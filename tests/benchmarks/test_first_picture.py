@@ -14,6 +14,12 @@ def test_without_a_browser_it_says_how_to_get_one(monkeypatch, capsys):
     assert "found no Chromium: install it" in capsys.readouterr().err
 
 
+def test_a_film_that_is_not_there_is_said_first(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        first_picture.main(["--clip", str(tmp_path / "me.mp4")])
+    assert f"--clip {tmp_path / 'me.mp4'}: no such file" in capsys.readouterr().err
+
+
 def test_a_step_that_fails_is_said():
     with pytest.raises(ChildProcessError, match="git rev-parse failed: fatal: Needed a"):
         first_picture.done("git", "rev-parse", "--verify", "nowhere")
