@@ -30,8 +30,8 @@ EXAMPLES = """examples:
   python -m benchmarks                               all, in under ten minutes on two idle cores
   python -m benchmarks --parts training peer         some
   python -m benchmarks.training --help               one alone
-Not among them, with tables of their own: benchmarks.displacement, .motions, .systems,
-.interpretation, .spotting, .apex, .prepare, .serving and .first_picture
+Not among them, with tables of their own: benchmarks.displacement, .systems, .interpretation,
+.spotting, .apex, .prepare, .serving and .first_picture
 
 PyTorch is measured where torch is installed (python -m pip install torch); it is no dependency."""
 

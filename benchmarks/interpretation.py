@@ -15,7 +15,7 @@ import tempfile
 
 import numpy as np
 
-from benchmarks import motions, report
+from benchmarks import people, report
 from benchmarks.measure import Output
 from pipelines import cli
 from pipelines.cli import option
@@ -28,7 +28,7 @@ BOOTSTRAPS = 2000
 
 
 @dataclasses.dataclass(frozen=True)
-class InterpretationOptions(motions.People):
+class InterpretationOptions(people.People):
     """Who is rendered, and how the models are trained."""
 
     output: Output = Output()
@@ -64,7 +64,7 @@ def compare(options):
     most = [int(np.argmax(clip["length"])) == int(np.argmax(clip["occlusion"])) for clip in right]
     rows["the most moved region; occlusion"] = row(most, [1 / len(REGIONS)] * len(most), right)
     notes = {
-        "people": motions.rendered(config),
+        "people": people.rendered(config),
         "training": training,
         "class right": f"{len(right)} of {len(clips)} clips and seeds",
         "interval": f"95 %, bootstrap over people, {BOOTSTRAPS} draws",
@@ -87,9 +87,9 @@ def row(hits, chance, clips):
     }
 
 
-def over_people(hits, people, seed=0):
+def over_people(hits, subjects, seed=0):
     """The 95 % bootstrap interval of a share: whole people are drawn, with all their clips."""
-    names, which = np.unique(people, return_inverse=True)
+    names, which = np.unique(subjects, return_inverse=True)
     counts = np.bincount(which)
     found = np.bincount(which, np.asarray(hits, float))
     drawn = np.random.default_rng(seed).integers(len(names), size=(BOOTSTRAPS, len(names)))
@@ -120,7 +120,7 @@ def _answers(options, config, folder, quick):
     from pipelines.synthetic.write import generate
 
     generate(folder / "rendered", config)
-    tiny = {**motions.QUICK, "image_size": 64} if quick else {"epochs": options.epochs}
+    tiny = {**people.QUICK, "image_size": 64} if quick else {"epochs": options.epochs}
     chosen = cli.replace(
         me_keras.Options(),
         dataset="synthetic",

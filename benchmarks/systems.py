@@ -13,7 +13,7 @@ from typing import Optional
 
 import numpy as np
 
-from benchmarks import motions, report
+from benchmarks import people, report
 from benchmarks.measure import Output
 from me_keras.evaluation import paired
 from me_keras.models import MODELS
@@ -30,7 +30,7 @@ OURS = ("dataset", "data_root", "model", "num_seeds", "num_folds", "jobs", "out"
 
 
 @dataclasses.dataclass(frozen=True)
-class SystemsOptions(motions.People):
+class SystemsOptions(people.People):
     """What is trained, and on what."""
 
     output: Output = Output()
@@ -72,7 +72,7 @@ def compare(options):
     notes = {
         "database": f"{database}: {counts['clips']} clips of {counts['subjects']} people",
         "protocol": f"{found['protocol']}{folds}; runs in {folder}",
-        "seeds": f"{options.num_seeds}, one for scikit-learn's; {motions.SPREAD}",
+        "seeds": f"{options.num_seeds}, one for scikit-learn's; {people.SPREAD}",
         "seconds per fold": "median; motion, and what scikit-learn is given, are computed before",
         "p": f"paired permutation of people, corrected for {len(rows) - 1} comparisons (Holm)",
         **{f"without {name}": why for name, why in left_out.items()},
@@ -90,7 +90,7 @@ def _setting(options):
             raise OptionError(f"--loso: leave out --{name.replace('_', '-')}, it is decided here")
     shared = ("dataset", "data_root", "jobs", "num_folds")
     base = cli.replace(base, **{name: getattr(options, name) for name in shared})
-    base = cli.replace(base, num_folds=2, **motions.QUICK) if quick else base
+    base = cli.replace(base, num_folds=2, **people.QUICK) if quick else base
     protocols.choose(base.dataset, base.data.protocol)
     folder = pathlib.Path(options.out, base.dataset + "-quick" * quick)
     if base.dataset != "synthetic" or options.data_root:
@@ -99,7 +99,7 @@ def _setting(options):
     folder = folder.with_name(f"{folder.name}-{files.digest(dataclasses.asdict(config))}")
     root = str(synthetic.ensure(folder / "rendered", config))
     prepared = base.data.prepared or str(folder / "prepared")
-    return cli.replace(base, data_root=(root,), prepared=prepared), folder, motions.rendered(config)
+    return cli.replace(base, data_root=(root,), prepared=prepared), folder, people.rendered(config)
 
 
 def _choose(options, base):
@@ -147,8 +147,8 @@ def _pooled(found):
 
 def scores(found):
     """A run's scores, as text; UF1 also of each database where there are several."""
-    texts = {name.upper(): motions.shown(found[name]) for name in ("uf1", "uar")}
-    parts = {f"UF1 {n}": motions.shown(part["uf1"]) for n, part in found["per_database"].items()}
+    texts = {name.upper(): people.shown(found[name]) for name in ("uf1", "uar")}
+    parts = {f"UF1 {n}": people.shown(part["uf1"]) for n, part in found["per_database"].items()}
     return {**texts, **(parts if len(parts) > 1 else {})}
 
 
@@ -159,7 +159,7 @@ def beside(matrices):
     tests = [paired.permutation_test(ours, matrices[name]) for name in others]
     rows = {first: dict.fromkeys(columns, "")}
     for name, p in zip(others, paired.holm(tests)):
-        rows[name] = dict(zip(columns, (motions.above(ours, matrices[name]), f"{p:.4f}")))
+        rows[name] = dict(zip(columns, (people.above(ours, matrices[name]), f"{p:.4f}")))
     return rows
 
 
