@@ -5,6 +5,8 @@ columns, lines above the header, files of other paddings, a sheet for each part,
 word. SMIC's three releases are in `rendered.smic`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import pathlib
 import typing
