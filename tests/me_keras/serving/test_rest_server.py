@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import socket
+import sys
 import threading
 import time
 
@@ -193,7 +194,8 @@ def test_bodies_beyond_the_limit(address):
     assert ask(address, "POST", path, long)[0] == 413
     assert ask(address, "POST", path, iter([long[:LIMIT], long[LIMIT:]]))[0] == 413
     bomb = gzip.compress(b" " * 10**8)
-    assert ask(address, "POST", path, bomb, headers={"Content-Encoding": "gzip"})[0] == 413
+    refused = 413 if sys.version_info >= (3, 10) else 400  # the last aiohttp for 3.9 sees it first
+    assert ask(address, "POST", path, bomb, headers={"Content-Encoding": "gzip"})[0] == refused
     assert ask(address, "POST", path, ROW)[0] == 200
 
 
