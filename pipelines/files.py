@@ -191,10 +191,10 @@ def locked(out: pathlib.Path, timeout: float = TIMEOUT) -> typing.Iterator[None]
     with _writable(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+        owner = path.read_text().strip() or "another process"  # filelock of Python 3.9 empties it
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        owner = path.read_text().strip() or "another process"
         if timeout > 0:
             say(f"{out}: waiting for {owner}, {timeout:g} s at most")
         try:

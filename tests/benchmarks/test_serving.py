@@ -1,6 +1,7 @@
 """The load benchmark: its figures, errors told, and a swap under load without one."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from me_keras.serving import ServingError
 class Server:
     """What `connect` gives, where the third request fails."""
 
-    asked = 0
+    asked, lock = 0, threading.Lock()
 
     def __enter__(self):
         return self
@@ -26,8 +27,10 @@ class Server:
         return {"version": 1, "signatures": {"serving_default": {"inputs": inputs}}}
 
     def predict(self, inputs, signature):
-        Server.asked += 1
-        if Server.asked == 3:
+        with Server.lock:  # several clients are threads
+            Server.asked += 1
+            third = Server.asked == 3
+        if third:
             raise ServingError("UNAVAILABLE", "no")
 
 

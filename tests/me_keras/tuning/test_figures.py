@@ -77,7 +77,7 @@ def test_few_trials_are_said_on_the_figure(loaded, monkeypatch):
     figures.draw(loaded, made(loaded, 4))
     assert "4 completed trials: too few for an importance (10 needed)" in seen
     figures.draw(loaded, made(loaded, 12))
-    (title,) = [text for text in seen if text.startswith("12 trials")]
+    (title,) = {text for text in seen if text.startswith("12 trials")}
     assert title.endswith("a hint at most")
     chance = made(loaded, 40).assign(uf1=np.random.default_rng(1).uniform(size=40))
     figures.draw(loaded, chance)
