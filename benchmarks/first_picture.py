@@ -7,6 +7,7 @@ comes from its cache: `PIP_NO_CACHE_DIR=1` measures without. Needs Chromium and 
 
 import contextlib
 import dataclasses
+import importlib.util
 import pathlib
 import shutil
 import subprocess
@@ -45,6 +46,8 @@ def measure(options):
     browser = next(filter(None, map(shutil.which, CHROMIUM)), None)
     if browser is None:
         raise ChildProcessError("found no Chromium: install it (Debian: apt-get install chromium)")
+    if importlib.util.find_spec("playwright") is None:
+        raise ChildProcessError("found no Playwright: python -m pip install playwright")
     seconds: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         project, python = ROOT, sys.executable

@@ -14,6 +14,14 @@ def test_without_a_browser_it_says_how_to_get_one(monkeypatch, capsys):
     assert "found no Chromium: install it" in capsys.readouterr().err
 
 
+def test_without_playwright_it_says_so_before_anything_is_installed(monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(first_picture.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(first_picture, "done", lambda *_: pytest.fail("something was run"))
+    assert first_picture.main([]) == 1
+    assert "found no Playwright: python -m pip install" in capsys.readouterr().err
+
+
 def test_a_film_that_is_not_there_is_said_first(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         first_picture.main(["--clip", str(tmp_path / "me.mp4")])
